@@ -1,0 +1,53 @@
+# Everything runs from an environment made here from the lock files; only Python 3.11 or later and make are needed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: .venv/run  ## run a whole campaign through all services, with a pause half-way, and explain it
+	@$(BIN)/whatlead demo
+
+up: .venv/run  ## start everything and leave it running until Ctrl-C
+	@$(BIN)/whatlead up
+
+test: .venv/dev  ## run all tests
+	@$(BIN)/pytest tests -n 2 --dist loadgroup
+
+check: .venv/dev  ## lint, types, architecture, contracts, generated code, deployment files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tests/check_contracts.py
+	@$(BIN)/python tests/check_deploy.py
+
+protos: .venv/dev  ## generate libs/whatlead from protos/
+	@$(BIN)/buf format -w --path protos/whatlead
+	@$(BIN)/python tests/check_contracts.py --write
+
+bench: .venv/dev  ## measure, beside other queues, and write the figures to build/bench.json
+	@$(BIN)/python -m tests.bench
+
+interop: .venv/run  ## drive the system from node and grpcurl (needs node and go)
+	@tests/interop/run $(BIN)
+
+fmt: .venv/dev  ## format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and what was built
+	rm -rf .venv build .whatlead .mypy_cache .ruff_cache .pytest_cache
+
+.venv/run: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/run requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.PHONY: help demo up test check protos bench interop fmt clean
