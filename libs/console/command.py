@@ -1,0 +1,292 @@
+"""The `whatlead` command line. Parses, calls and shows; what takes long to import is imported where it is used.
+
+Exit status: 0 done, 1 refused or failed, 2 bad usage or input, 3 a service cannot be reached.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from console.connection import Clients
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+DataDir = Annotated[Path, typer.Option(envvar="WHATLEAD_DATA_DIR", help="Where the system keeps its data.")]
+Organization = Annotated[str, typer.Option(envvar="WHATLEAD_ORGANIZATION", help="The organization to act for.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON also on a terminal.")]
+PortBase = Annotated[int, typer.Option(help="Ports are counted from here.")]
+
+_DEFAULT_DATA_DIR = Path(".whatlead")
+_DEFAULT_ORGANIZATION = "demo"
+
+
+def main() -> None:
+    """Run the command and turn what went wrong into one line that says what to do."""
+    from console.connection import NotConnected
+    from console.leads import BrokenFile
+    from console.ports import PortsTaken
+    from console.processes import ProcessEnded
+    from kernel.errors import Failure, Kind
+
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (BrokenFile, PortsTaken) as error:
+        _stop(str(error), 2)
+    except (NotConnected, ProcessEnded) as error:
+        _stop(str(error), 3)
+    except Failure as failure:
+        hint = " — is the system running? `whatlead up` starts it" if failure.kind is Kind.UNAVAILABLE else ""
+        codes = {Kind.UNAVAILABLE: 3, Kind.INVALID_ARGUMENT: 2}
+        _stop(f"{failure}{hint}", codes.get(failure.kind, 1))
+
+
+def _stop(message: str, status: int) -> None:
+    print(f"whatlead: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _call(data_dir: Path, organization: str, work: Callable[["Clients"], Awaitable[None]]) -> None:
+    """Run `work` with clients of the system in `data_dir`."""
+    from console.connection import clients, load, token_for
+
+    async def connected() -> None:
+        async with clients(load(data_dir), token_for(data_dir, organization)) as stubs:
+            await work(stubs)
+
+    _run(connected())
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine; a group of errors is raised as its first."""
+    try:
+        asyncio.run(work)
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from group
+
+
+@app.command()
+def up(
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    port_base: PortBase = 7000,
+    executors: Annotated[int, typer.Option(min=1, max=8, help="How many executors share the work.")] = 1,
+) -> None:
+    """Start PostgreSQL, the simulator and all services here, and keep them running until Ctrl-C."""
+    from console.up import up as run_up
+
+    _run(run_up(data_dir, port_base=port_base, executors=executors, organization=_DEFAULT_ORGANIZATION))
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    file: Annotated[Path | None, typer.Option(help="Leads to send to; the built-in sample if not given.")] = None,
+) -> None:
+    """Run a whole campaign: submit, pause half-way, resume, account for every row, explain one."""
+    from console.demo import demo as run_demo
+
+    _run(run_demo(data_dir, file))
+
+
+@app.command()
+def serve(service: Annotated[str, typer.Argument(help="gate, executor, control or audit")]) -> None:
+    """Run one service with the settings of its environment (docs/settings.md)."""
+    from console.ports import SERVICES
+
+    if service not in SERVICES:
+        _stop(f"no service {service!r}: choose one of {', '.join(SERVICES)}", 2)
+    os.execv(sys.executable, [sys.executable, "-m", service])  # noqa: S606 - the same interpreter, a fixed module
+
+
+@app.command()
+def migrate(
+    database_url: Annotated[
+        str,
+        typer.Option(envvar="WHATLEAD_ADMIN_DATABASE_URL", help="An owner's URL: postgresql://user:…@host/db"),
+    ],
+    service: Annotated[list[str] | None, typer.Argument(help="Which services; all if not given.")] = None,
+) -> None:
+    """Create or upgrade each service's role and schema; role passwords from WHATLEAD_<SERVICE>_PASSWORD."""
+    from chassis.migrations import migrate as run_migrate
+
+    from console.ports import SERVICES
+
+    chosen = service or list(SERVICES)
+    missing = [
+        f"WHATLEAD_{one.upper()}_PASSWORD" for one in chosen if not os.environ.get(f"WHATLEAD_{one.upper()}_PASSWORD")
+    ]
+    unknown = [one for one in chosen if one not in SERVICES]
+    if unknown or missing:
+        _stop(f"unknown service: {', '.join(unknown)}" if unknown else f"set {', '.join(missing)}", 2)
+
+    async def all_of_them() -> None:
+        for one in chosen:
+            await run_migrate(database_url, one, os.environ[f"WHATLEAD_{one.upper()}_PASSWORD"])
+            print(f"{one}: up to date")
+
+    _run(all_of_them())
+
+
+@app.command()
+def token(
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    role: Annotated[str, typer.Option(help="owner, admin, member or platform")] = "owner",
+    subject: Annotated[str, typer.Option(help="Who it is for.")] = "operator",
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 30, help="How long it holds.")] = 12,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+) -> None:
+    """Print a token signed with the data folder's key."""
+    from datetime import timedelta
+
+    from console.pki import mint_token
+
+    if role not in {"owner", "admin", "member", "platform"}:
+        _stop(f"no role {role!r}: choose owner, admin, member or platform", 2)
+    if not (data_dir / "ca.pem").exists():
+        _stop(f"no keys in {data_dir}: run `whatlead up` once, or name its folder with --data-dir", 3)
+    print(mint_token(data_dir, subject=subject, organization_id=organization, role=role, ttl=timedelta(hours=hours)))
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Leads: .csv with a header, or .jsonl")],
+    run: Annotated[str | None, typer.Option(help="Names this run; the same run never sends a row twice.")] = None,
+    country: Annotated[str, typer.Option(help="Whose national number format the file may use.")] = "BR",
+    hold_if_paused: Annotated[bool, typer.Option(help="Wait for a resume instead of being blocked.")] = False,
+    results: Annotated[Path | None, typer.Option(help="Where results go: FILE.results.csv if not given.")] = None,
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+) -> None:
+    """Submit a file of leads; run it again to go on where it stopped."""
+    from console.operations import submit_file
+
+    path = results or file.with_name(f"{file.name}.results.csv")
+    _call(
+        data_dir,
+        organization,
+        lambda stubs: submit_file(
+            stubs, file, run=run or file.stem, country=country, hold_if_paused=hold_if_paused, results=path
+        ),
+    )
+
+
+@app.command()
+def pause(
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    campaign: Annotated[str, typer.Option(help="Stop this campaign.")] = "",
+    instance: Annotated[str, typer.Option(help="Stop this sending number.")] = "",
+    whole_organization: Annotated[bool, typer.Option("--all", help="Stop the whole organization.")] = False,
+    until: Annotated[datetime | None, typer.Option(help="End by itself then (local time).")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the fence stands.")] = True,
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Stop sending in a scope; answers when no send in it can begin any more."""
+    from console.operations import pause as run_pause
+
+    if sum(map(bool, (campaign, instance, whole_organization))) != 1:
+        _stop("name what to stop: one of --campaign, --instance, --all", 2)
+    _call(
+        data_dir,
+        organization,
+        lambda stubs: run_pause(
+            stubs,
+            campaign=campaign,
+            instance=instance,
+            reason=reason,
+            until=until,
+            wait=wait,
+            as_json=as_json,
+        ),
+    )
+
+
+@app.command()
+def resume(
+    control_id: Annotated[str, typer.Argument(help="The pause to lift: see `whatlead controls`.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Lift one pause."""
+    from console.operations import resume as run_resume
+
+    _call(data_dir, organization, lambda stubs: run_resume(stubs, control_id, reason=reason, as_json=as_json))
+
+
+@app.command()
+def controls(
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List pauses."""
+    from console.operations import controls as run_controls
+
+    _call(data_dir, organization, lambda stubs: run_controls(stubs, live_only=not ended, as_json=as_json))
+
+
+@app.command()
+def explain(
+    intent: Annotated[str, typer.Argument(help="An intent id, a request id, or your own reference such as lead-00042")],
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Say in one line what became of an intent, and show the rules that decided."""
+    from console.operations import explain as run_explain
+
+    _call(data_dir, organization, lambda stubs: run_explain(stubs, intent, as_json=as_json))
+
+
+@app.command()
+def timeline(
+    intent: Annotated[str, typer.Argument(help="An intent id, a request id, or your own reference such as lead-00042")],
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that happened to an intent, as a waterfall."""
+    from console.operations import timeline as run_timeline
+
+    _call(data_dir, organization, lambda stubs: run_timeline(stubs, intent, as_json=as_json))
+
+
+@app.command()
+def metrics(
+    instance: Annotated[str, typer.Option(help="Only this sending number.")] = "",
+    campaign: Annotated[str, typer.Option(help="Only this campaign.")] = "",
+    window: Annotated[int, typer.Option(min=1, max=44640, help="Minutes.")] = 60,
+    watch: Annotated[bool, typer.Option(help="Refresh every 2 s until Ctrl-C.")] = False,
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show the numbers of the organization or of one instance."""
+    from console.operations import metrics as run_metrics
+
+    _call(
+        data_dir,
+        organization,
+        lambda stubs: run_metrics(
+            stubs, instance=instance, campaign=campaign, window=window, watch=watch, as_json=as_json
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

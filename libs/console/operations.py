@@ -1,0 +1,153 @@
+"""What an operator does with a running system: submit, pause, resume, ask. Calls the public API and shows its answers."""
+
+import asyncio
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from console.connection import Clients
+from console.leads import read_leads
+from console.output import on_terminal, show, table
+from console.submission import ResultFile, submit
+from console.views import controls_table, intent_tables, metrics_tables, timeline_table
+from kernel.errors import not_found
+from kernel.ids import uuid7
+from whatlead.audit.v1 import metrics_pb2, timeline_pb2
+from whatlead.control.v1 import control_pb2
+from whatlead.gate.v1 import gate_pb2
+
+_CALL_SECONDS = 30.0
+_WATCH_SECONDS = 2.0
+
+
+async def submit_file(
+    clients: Clients, file: Path, *, run: str, country: str, hold_if_paused: bool, results: Path
+) -> None:
+    """Submit the rows of `file` that have no result yet, and sum up. Raises BrokenFile before anything is submitted."""
+    leads = read_leads(file, country)
+    kept = ResultFile(results)
+    waiting = [lead for lead in leads if lead.lead_id not in kept.done]
+    counts: Counter[tuple[str, str]] = Counter((row.outcome, row.reason) for row in kept.done.values())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("submitting", total=len(leads), completed=len(leads) - len(waiting))
+        async for batch in submit(clients, waiting, run=run, hold_if_paused=hold_if_paused):
+            kept.append(batch)
+            counts.update((row.outcome, row.reason) for row in batch)
+            progress.update(task, advance=len(batch))
+    rows = [(outcome, reason or "-", count) for (outcome, reason), count in counts.most_common()]
+    answer: dict[str, object] = {
+        "rows": len(leads),
+        "results": str(results),
+        "outcomes": [{"outcome": outcome, "reason": reason, "rows": count} for outcome, reason, count in rows],
+    }
+    show(answer, table(f"{len(leads)} rows, one result each in {results}", ("outcome", "reason", "rows"), rows))
+
+
+async def pause(
+    clients: Clients,
+    *,
+    campaign: str,
+    instance: str,
+    reason: str,
+    until: datetime | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Pause one scope."""
+    scope = (
+        control_pb2.SCOPE_CAMPAIGN
+        if campaign
+        else control_pb2.SCOPE_INSTANCE
+        if instance
+        else control_pb2.SCOPE_ORGANIZATION
+    )
+    request = control_pb2.PauseRequest(
+        request_id=str(uuid7()),
+        scope=scope,
+        target=campaign or instance,
+        reason=reason,
+        wait=control_pb2.PAUSE_WAIT_FENCED if wait else control_pb2.PAUSE_WAIT_COMMITTED,
+    )
+    if until:
+        request.paused_until.FromDatetime(until.astimezone())
+    answer = await clients.control.Pause(request, timeout=_CALL_SECONDS)
+    show(answer, controls_table([answer.control]), as_is=as_json)
+
+
+async def resume(clients: Clients, control_id: str, *, reason: str, as_json: bool) -> None:
+    """Lift one pause, and show those that remain."""
+    request = control_pb2.ResumeRequest(request_id=str(uuid7()), control_id=control_id, reason=reason)
+    answer = await clients.control.Resume(request, timeout=_CALL_SECONDS)
+    show(answer, controls_table([answer.control, *answer.remaining]), as_is=as_json)
+
+
+async def controls(clients: Clients, *, live_only: bool, as_json: bool) -> None:
+    """List pauses."""
+    request = control_pb2.ListExecutionControlsRequest(live_only=live_only, page_size=1000)
+    answer = await clients.control.ListExecutionControls(request, timeout=_CALL_SECONDS)
+    show(answer, controls_table(answer.controls), as_is=as_json)
+
+
+async def find_intent(clients: Clients, name: str) -> str:
+    """Return the id of the intent that `name` means: an intent id, a request id, or the newest with that reference."""
+    try:
+        return str(UUID(name))
+    except ValueError:
+        by_reference = gate_pb2.ListIntentsRequest(reference=name, page_size=1)
+        found = await clients.gate.ListIntents(by_reference, timeout=_CALL_SECONDS)
+        if found.intents:
+            return found.intents[0].intent_id
+    by_request = await clients.gate.GetIntent(gate_pb2.GetIntentRequest(request_id=name), timeout=_CALL_SECONDS)
+    if not by_request.intent.intent_id:
+        raise not_found("intent")
+    return by_request.intent.intent_id
+
+
+async def explain(clients: Clients, name: str, *, as_json: bool) -> None:
+    """Show an intent's answer in one line and the rules of its newest decision."""
+    intent_id = await find_intent(clients, name)
+    intent, life = await asyncio.gather(
+        clients.gate.GetIntent(gate_pb2.GetIntentRequest(intent_id=intent_id), timeout=_CALL_SECONDS),
+        clients.timelines.GetMessageIntentTimeline(
+            timeline_pb2.GetMessageIntentTimelineRequest(intent_id=intent_id), timeout=_CALL_SECONDS
+        ),
+    )
+    if on_terminal() and not as_json:
+        Console().print(f"[bold]{life.answer}[/bold]\n")
+    show(intent, *intent_tables(intent.intent), as_is=as_json)
+
+
+async def timeline(clients: Clients, name: str, *, as_json: bool) -> None:
+    """Show everything that happened to an intent."""
+    request = timeline_pb2.GetMessageIntentTimelineRequest(intent_id=await find_intent(clients, name))
+    answer = await clients.timelines.GetMessageIntentTimeline(request, timeout=_CALL_SECONDS)
+    show(answer, timeline_table(answer), as_is=as_json)
+
+
+async def metrics(clients: Clients, *, instance: str, campaign: str, window: int, watch: bool, as_json: bool) -> None:
+    """Show the numbers of the organization or of one instance, once or every 2 s."""
+    while True:
+        answer: metrics_pb2.GetInstanceMetricsResponse | metrics_pb2.GetOrganizationMetricsResponse
+        if instance:
+            answer = await clients.metrics.GetInstanceMetrics(
+                metrics_pb2.GetInstanceMetricsRequest(
+                    instance_id=instance, campaign_id=campaign, window_minutes=window
+                ),
+                timeout=_CALL_SECONDS,
+            )
+        else:
+            answer = await clients.metrics.GetOrganizationMetrics(
+                metrics_pb2.GetOrganizationMetricsRequest(campaign_id=campaign, window_minutes=window),
+                timeout=_CALL_SECONDS,
+            )
+        if watch and on_terminal():
+            Console().clear()
+        show(answer, *metrics_tables(instance or "organization", answer), as_is=as_json)
+        if not watch:
+            return
+        await asyncio.sleep(_WATCH_SECONDS)

@@ -1,0 +1,155 @@
+"""How answers of the API look as tables for people. Makes no calls."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.table import Table
+
+from console.output import table
+from whatlead.audit.v1 import event_pb2, metrics_pb2, timeline_pb2
+from whatlead.control.v1 import control_pb2
+from whatlead.gate.v1 import intent_pb2
+
+_BAR = 24
+
+
+def moment(timestamp: Timestamp) -> str:
+    """Return a time of day in the local zone, with the date when it is not today's; `-` if unset."""
+    if not timestamp.seconds:
+        return "-"
+    local = timestamp.ToDatetime(UTC).astimezone()
+    pattern = "%H:%M:%S.%f" if local.date() == datetime.now(UTC).astimezone().date() else "%Y-%m-%d %H:%M:%S.%f"
+    return local.strftime(pattern)[:-3]
+
+
+def seconds(duration: Duration) -> str:
+    """Return a duration as seconds with three decimals."""
+    return f"{duration.seconds + duration.nanos / 1e9:.3f} s"
+
+
+def controls_table(controls: Iterable[control_pb2.ExecutionControl]) -> Table:
+    """One line a pause."""
+    rows = [
+        (
+            control.control_id,
+            control_pb2.Scope.Name(control.scope).removeprefix("SCOPE_"),
+            control.target or "-",
+            control_pb2.ControlState.Name(control.state).removeprefix("CONTROL_STATE_"),
+            control.reason,
+            control.paused_by,
+            moment(control.create_time),
+            moment(control.fenced_at),
+            moment(control.paused_until),
+        )
+        for control in controls
+    ]
+    return table("pauses", ("id", "scope", "target", "state", "reason", "by", "paused", "fenced", "until"), rows)
+
+
+def intent_tables(intent: intent_pb2.MessageIntent) -> list[Table]:
+    """An intent's decision, then its rules."""
+    decision = intent.decision
+    facts = [
+        ("intent", intent.intent_id),
+        ("reference", intent.reference or "-"),
+        ("campaign", intent.campaign_id),
+        ("instance", intent.instance_id or "-"),
+        (
+            "decision",
+            f"{decision.number}: {intent_pb2.Outcome.Name(decision.outcome).removeprefix('OUTCOME_')}",
+        ),
+        ("reason", decision.reason or "-"),
+        ("earliest", moment(decision.earliest_time)),
+        (
+            "decided",
+            f"{moment(decision.decided_at)} by {decision.decided_by}, policy {decision.policy_version}",
+        ),
+    ]
+    rules = [
+        (
+            "→" if rule.decisive else "",
+            rule.rule,
+            intent_pb2.Effect.Name(rule.effect).removeprefix("EFFECT_"),
+            rule.reason,
+            f"{rule.used:g} of {rule.limit:g} {rule.unit}" if rule.HasField("limit") else "",
+            moment(rule.resets_at),
+            rule.note,
+        )
+        for rule in decision.rules
+    ]
+    return [
+        table("intent", ("", ""), facts),
+        table("rules", ("", "rule", "effect", "reason", "used", "resets", "note"), rules),
+    ]
+
+
+def timeline_table(timeline: timeline_pb2.GetMessageIntentTimelineResponse) -> Table:
+    """A waterfall: each entry at its place between the first and the last."""
+    times = [entry.event.occurred_at.ToDatetime(UTC).timestamp() for entry in timeline.entries]
+    first, span = (min(times), max(times) - min(times)) if times else (0.0, 0.0)
+
+    def bar(at: float) -> str:
+        place = round((at - first) / span * (_BAR - 1)) if span else 0
+        return "·" * place + "█" + "·" * (_BAR - 1 - place)
+
+    rows = [
+        (
+            f"({entry.event.sequence})" if not entry.context else "~",
+            moment(entry.event.occurred_at),
+            bar(at),
+            event_pb2.EventType.Name(entry.event.type).removeprefix("EVENT_TYPE_"),
+            entry.summary,
+        )
+        for entry, at in zip(timeline.entries, times, strict=True)
+    ]
+    rows += [(f"({number})", "-", "", "PENDING", "still on its way") for number in timeline.pending_sequences]
+    return table(f"{timeline.intent_id}: {timeline.answer}", ("", "when", "", "event", "what"), rows)
+
+
+def volume_rows(volume: metrics_pb2.Volume) -> list[tuple[str, int, str]]:
+    """One line a kind of event: total and per hour."""
+    return [
+        (field.name, getattr(volume, field.name).total, f"{getattr(volume, field.name).per_hour:,.1f}")
+        for field in metrics_pb2.Volume.DESCRIPTOR.fields
+    ]
+
+
+def metrics_tables(
+    title: str, metrics: metrics_pb2.GetInstanceMetricsResponse | metrics_pb2.GetOrganizationMetricsResponse
+) -> list[Table]:
+    """Volume, reasons, times and saturation; for an organization also its instances and backlog."""
+    window = f"{moment(metrics.window.start_time)} to {moment(metrics.window.end_time)}"
+    reasons = [
+        (kind, reason.reason, reason.total)
+        for kind, counts in (
+            ("blocked", metrics.blocked_by_reason),
+            ("queued", metrics.queued_by_reason),
+            ("failed", metrics.failed_by_reason),
+        )
+        for reason in counts
+    ]
+    limits = metrics.saturation
+    facts = [
+        (
+            "time to send from approval",
+            f"{seconds(metrics.from_approval.average)} (average of {metrics.from_approval.count})",
+        ),
+        ("time to send from submission", f"{seconds(metrics.from_submission.average)}"),
+        ("cooldowns triggered", metrics.cooldowns_triggered),
+        ("saturation", f"{limits.ratio:.0%} of {limits.limit}" if limits.limit else "no limit applies"),
+    ]
+    tables = [
+        table(f"{title}, {window}", ("messages", "total", "per hour"), volume_rows(metrics.volume)),
+        table("reasons", ("", "reason", "total"), reasons),
+        table("", ("", ""), facts),
+    ]
+    if isinstance(metrics, metrics_pb2.GetOrganizationMetricsResponse):
+        shares = [(one.instance_id or "-", one.sent, f"{one.share:.1%}") for one in metrics.instances]
+        backlog = [(one.producer, one.waiting, seconds(one.oldest_age)) for one in metrics.backlogs]
+        tables += [
+            table("instances", ("instance", "sent", "share"), shares),
+            table("backlog", ("waits in", "messages", "oldest"), backlog),
+        ]
+    return tables
