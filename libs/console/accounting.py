@@ -1,4 +1,4 @@
-"""Account for every row of a campaign: what the gate and the executor say, beside what the provider saw. Shows nothing."""
+"""Account for every row of a campaign: what gate and executor say, beside what the provider saw. Shows nothing."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ class Account:
             (self.accepted_twice == 0, f"the provider took {self.accepted_twice} intents twice"),
             (
                 self.accepted_by_provider == self.sent + self.accepted_unknown,
-                f"the provider took {self.accepted_by_provider}, sent are {self.sent} and {self.accepted_unknown} unknown",
+                f"the provider took {self.accepted_by_provider}; {self.sent} sent, {self.accepted_unknown} unknown",
             ),
             (
                 self.taken_unexpectedly == 0,

@@ -1,6 +1,7 @@
 """Where a running system listens, and clients for its public API. Knows no process, port rule or table.
 
-`<data folder>/connection.json` names the addresses; a token comes from `WHATLEAD_TOKEN` or is minted from the folder's key.
+`<data folder>/connection.json` names the addresses; a token comes from `WHATLEAD_TOKEN` or is minted with the
+folder's key.
 """
 
 import json
@@ -59,7 +60,7 @@ def load(data_dir: Path) -> Connection:
 
 
 def token_for(data_dir: Path, organization_id: str) -> str:
-    """Return the token in `WHATLEAD_TOKEN`, or a fresh owner's token of `organization_id` from the data folder's key."""
+    """Return the token in `WHATLEAD_TOKEN`, or a fresh owner's token signed with the folder's key."""
     return os.environ.get("WHATLEAD_TOKEN") or mint_token(
         data_dir, subject="operator", organization_id=organization_id, role="owner"
     )

@@ -1,4 +1,4 @@
-"""`whatlead demo`: a whole campaign, paused half-way, accounted for to the last row, and explained. Uses the public API."""
+"""`whatlead demo`: a whole campaign, paused half-way, accounted for to the last row, and explained. Uses the API."""
 
 import asyncio
 import sys

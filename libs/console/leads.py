@@ -58,7 +58,7 @@ def normalised(phone: str, country: str) -> str:
 
 
 def read_leads(path: Path, country: str) -> list[Lead]:
-    """Return every row of a `.csv` or `.jsonl` file. Raises BrokenFile with the line of each row that cannot be read."""
+    """Return every row of a `.csv` or `.jsonl` file. Raises BrokenFile with each line that cannot be read."""
     problems: list[str] = []
     leads: list[Lead] = []
     lines_by_id: dict[str, int] = {}

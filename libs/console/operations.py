@@ -1,4 +1,4 @@
-"""What an operator does with a running system: submit, pause, resume, ask. Calls the public API and shows its answers."""
+"""What an operator does with a running system: submit, pause, resume, ask. Calls the API and shows its answers."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Submit leads in batches and keep one result a row. Repeating it is safe: the gate knows each row by its request id."""
+"""Submit leads in batches and keep one result a row. Repeating it is safe: the gate knows a row by its request id."""
 
 import csv
 from collections.abc import AsyncIterator, Iterator, Sequence

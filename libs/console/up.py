@@ -17,7 +17,7 @@ WhatLead is up; data and logs are in {folder}. Ctrl-C stops it.
 With grpcurl (https://github.com/fullstorydev/grpcurl):
 
 {lines}
-Prometheus: http://127.0.0.1:{metrics}/metrics (gate; the other services follow). Each call's own line stands with it in protos/.
+Each call's own line stands with it in protos/. Prometheus: http://127.0.0.1:{metrics}/metrics (gate).
 """
 
 
