@@ -1,0 +1,65 @@
+"""Tell which database errors a caller can retry, and say so in one `Failure`. Knows no statement."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from kernel.errors import Failure, Kind
+
+_RETRY_AFTER = timedelta(milliseconds=250)
+_RETRYABLE_CLASSES = (
+    "08",  # connection exception
+    "53",  # insufficient resources
+    "57P",  # shutdown, cannot connect now
+)
+_RETRYABLE_STATES = frozenset(
+    {
+        "25006",  # read-only transaction: a standby that was or will be the primary
+        "40001",  # serialization failure
+        "40P01",  # deadlock
+        "55P03",  # lock timeout
+        "57014",  # statement timeout
+        "25P03",  # idle in transaction for too long
+    }
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise `Failure` UNAVAILABLE in place of database errors after which trying again can help."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_retryable(error.orig):
+            raise _unavailable(error.orig or error) from error
+        raise
+    except (PoolTimeoutError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if isinstance(error, PoolTimeoutError | OSError | TimeoutError) or _is_retryable(error):
+            raise _unavailable(error) from error
+        raise
+
+
+def _is_retryable(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError | TimeoutError | asyncpg.ConnectionDoesNotExistError):
+            return True
+        if isinstance(error, asyncpg.InterfaceError) and "clos" in str(error):
+            return True
+        state = getattr(error, "sqlstate", None)
+        if isinstance(state, str) and (state in _RETRYABLE_STATES or state.startswith(_RETRYABLE_CLASSES)):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _unavailable(error: BaseException) -> Failure:
+    return Failure(
+        Kind.UNAVAILABLE,
+        "DATABASE_UNAVAILABLE",
+        f"the database did not answer ({type(error).__name__}); try again",
+        retry_after=_RETRY_AFTER,
+    )
