@@ -79,9 +79,14 @@ class ResultFile:
 
     def append(self, results: Sequence[RowResult]) -> None:
         """Add results and flush them."""
-        new = not self._path.exists()
+        with self._path.open("a+b") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - 1))
+            cut_off = size > 0 and file.read(1) != b"\n"
         with self._path.open("a", newline="", encoding="utf-8") as file:
+            if cut_off:
+                file.write("\n")
             writer = csv.DictWriter(file, [field.name for field in fields(RowResult)])
-            if new:
+            if not size:
                 writer.writeheader()
             writer.writerows(map(asdict, results))
