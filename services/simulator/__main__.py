@@ -122,9 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except* OSError as errors:
-        log.error(
-            "simulator.cannot_serve", listen=settings.listen, errors=[str(e) for e in errors.exceptions]
-        )
+        log.error("simulator.cannot_serve", listen=settings.listen, errors=[str(e) for e in errors.exceptions])
         code = 1
     return code
 

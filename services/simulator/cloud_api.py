@@ -67,7 +67,7 @@ class CloudApi:
             return error_answer(code=refused.code, details=refused.details)
         fate = self._fate(message, content, phone_number_id)
         attempt_id = message.callback_data
-        self._record(arrived_at, phone_number_id, outcome=fate.answer, code=fate.code, attempt_id=attempt_id)
+        self._record(arrived_at, phone_number_id, outcome=fate.answer.value, code=fate.code, attempt_id=attempt_id)
         await asyncio.sleep(fate.latency)
         return await self._answer(request, message, fate, phone_number_id, arrived_at)
 
@@ -178,9 +178,7 @@ def error_answer(
     """Return the Graph API's error answer; the HTTP status is that of the code unless given."""
     trace = (
         "A"
-        + base64.urlsafe_b64encode(hashlib.blake2b(str(time.time_ns()).encode(), digest_size=16).digest())[
-            :22
-        ].decode()
+        + base64.urlsafe_b64encode(hashlib.blake2b(str(time.time_ns()).encode(), digest_size=16).digest())[:22].decode()
     )
     content = orjson.dumps(error_body(code=code, details=details, trace=trace))
     return _json(content, http_status=http_status or graph_error(code).http_status, headers=headers)
@@ -190,9 +188,7 @@ def _wamid(key: str) -> str:
     return "wamid." + base64.b64encode(hashlib.blake2b(key.encode(), digest_size=36).digest()).decode()
 
 
-def _json(
-    content: bytes, *, http_status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
+def _json(content: bytes, *, http_status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(body=content, status=http_status, headers=headers, content_type="application/json")
 
 

@@ -203,9 +203,13 @@ class WebhookDelivery:
         return min(self._policy.longest_backoff, self._policy.first_backoff * 2.0 ** min(tries, 16)) * jitter
 
     async def _flush(self, *, session: aiohttp.ClientSession, url: str) -> None:
+        dropped = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._policy.flush_timeout):
                 while post := self._take_post(float("inf")):
-                    await self._post(post, session=session, url=url)
-        if self._due:
-            log.warning("simulator.webhooks_dropped", statuses=self.summary()["pending"])
+                    dropped += post.statuses
+                    if await self._post(post, session=session, url=url) == 200:
+                        dropped -= post.statuses
+        dropped += self.summary()["pending"]
+        if dropped:
+            log.warning("simulator.webhooks_dropped", statuses=dropped)

@@ -1,4 +1,4 @@
-"""What happens to one message, drawn from a seed and the message's own key. Pure: no clock, no wire."""
+"""What happens to one message, drawn from a seed and the message's own key. Pure: knows no clock, wire or ledger."""
 
 import hashlib
 import struct

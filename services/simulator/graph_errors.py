@@ -45,12 +45,8 @@ GRAPH_ERRORS: dict[int, GraphError] = {
     131031: GraphError(403, "Account has been locked"),
     131042: GraphError(400, "Business eligibility payment issue"),
     131045: GraphError(500, "Incorrect certificate", "Message failed to send due to a registration error."),
-    131047: GraphError(
-        400, "Re-engagement message", "More than 24 hours have passed since the recipient's reply."
-    ),
-    131048: GraphError(
-        400, "Spam rate limit hit", "Too many messages of this number were blocked or reported."
-    ),
+    131047: GraphError(400, "Re-engagement message", "More than 24 hours have passed since the recipient's reply."),
+    131048: GraphError(400, "Spam rate limit hit", "Too many messages of this number were blocked or reported."),
     131049: GraphError(400, "Message not delivered to maintain healthy ecosystem engagement"),
     131050: GraphError(400, "User has stopped receiving marketing messages"),
     131051: GraphError(400, "Unsupported message type"),

@@ -69,9 +69,7 @@ class InspectionApi:
 
     async def _verify(self, _: web.BaseRequest) -> web.StreamResponse:
         if self.webhook_url is None or self.verify_token is None:
-            return _refusal(
-                409, "set WHATLEAD_SIMULATOR_WEBHOOK_URL and WHATLEAD_SIMULATOR_VERIFY_TOKEN first"
-            )
+            return _refusal(409, "set WHATLEAD_SIMULATOR_WEBHOOK_URL and WHATLEAD_SIMULATOR_VERIFY_TOKEN first")
         return _json(await verify_subscription(url=self.webhook_url, verify_token=self.verify_token))
 
 
@@ -93,6 +91,4 @@ def _json(value: object) -> web.Response:
 
 
 def _refusal(http_status: int, message: str) -> web.Response:
-    return web.Response(
-        body=orjson.dumps({"error": message}), status=http_status, content_type="application/json"
-    )
+    return web.Response(body=orjson.dumps({"error": message}), status=http_status, content_type="application/json")

@@ -19,7 +19,7 @@ MAX_CAPTION = 1024
 MAX_CALLBACK_DATA = 512
 
 
-class BadRequest(Exception):  # noqa: N818 - named for what the caller did
+class BadRequest(Exception):
     """Refuse a request with an error code of the Graph API."""
 
     def __init__(self, code: int, details: str) -> None:
@@ -63,16 +63,10 @@ def read_message(content: bytes) -> Message:
         case str() if kind in _OTHER_TYPES:
             raise BadRequest(131051, f"Message type {kind} is not supported here.")
         case _:
-            raise BadRequest(
-                100, "Param type must be one of {AUDIO, DOCUMENT, IMAGE, STICKER, TEMPLATE, TEXT, VIDEO}."
-            )
+            raise BadRequest(100, "Param type must be one of {AUDIO, DOCUMENT, IMAGE, STICKER, TEMPLATE, TEXT, VIDEO}.")
     callback_data = body.get("biz_opaque_callback_data")
-    if callback_data is not None and not (
-        isinstance(callback_data, str) and len(callback_data) <= MAX_CALLBACK_DATA
-    ):
-        raise BadRequest(
-            100, f"Param biz_opaque_callback_data must be at most {MAX_CALLBACK_DATA} characters long."
-        )
+    if callback_data is not None and not (isinstance(callback_data, str) and len(callback_data) <= MAX_CALLBACK_DATA):
+        raise BadRequest(100, f"Param biz_opaque_callback_data must be at most {MAX_CALLBACK_DATA} characters long.")
     return Message(recipient=recipient, type=kind, callback_data=callback_data)
 
 
@@ -119,9 +113,7 @@ def _check_media(media: Mapping[str, Any], kind: str) -> None:
 def _check_template(template: Mapping[str, Any]) -> None:
     name = template.get("name")
     if not isinstance(name, str) or not _TEMPLATE_NAME.fullmatch(name):
-        raise BadRequest(
-            100, "The parameter template['name'] is required: lower case letters, digits and underscores."
-        )
+        raise BadRequest(100, "The parameter template['name'] is required: lower case letters, digits and underscores.")
     language = template.get("language")
     code = language.get("code") if isinstance(language, dict) else None
     if not isinstance(code, str) or not _LANGUAGE.fullmatch(code):

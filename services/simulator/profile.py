@@ -119,9 +119,7 @@ def read_profile(content: bytes) -> Profile:
 def load_profile(name: str) -> Profile:
     """Load a profile that comes with the simulator by its name, or any other by the path of its JSON file."""
     folder = resources.files("simulator") / "profiles"
-    packaged = sorted(
-        entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")
-    )
+    packaged = sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
     if name in packaged:
         return read_profile((folder / f"{name}.json").read_bytes())
     if not Path(name).is_file():

@@ -37,6 +37,10 @@ def _read_secret(value: object) -> SecretStr:
     return SecretStr(secret)
 
 
+def _read_profile(value: object) -> Profile:
+    return value if isinstance(value, Profile) else load_profile(str(value))
+
+
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
@@ -44,13 +48,11 @@ Secret = Annotated[SecretStr, Field(min_length=1)]
 class SimulatorSettings(BaseSettings):
     """One field a variable; `*_file` names a file that holds the secret."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     listen: Annotated[str, AfterValidator(_check_listen)] = "127.0.0.1:7300"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    profile: Annotated[Profile, NoDecode, BeforeValidator(load_profile)] = Field(
+    profile: Annotated[Profile, NoDecode, BeforeValidator(_read_profile)] = Field(
         default_factory=partial(load_profile, "mild")
     )
     webhook_url: Annotated[str, AfterValidator(_check_url)] | None = None
