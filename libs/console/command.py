@@ -139,6 +139,15 @@ def migrate(
 
 
 @app.command()
+def keys(data_dir: DataDir = _DEFAULT_DATA_DIR) -> None:
+    """Make a certificate authority, the services' certificates and a token signing key, where there are none."""
+    from console.pki import ensure
+
+    data_dir.mkdir(parents=True, exist_ok=True)
+    ensure(data_dir)
+
+
+@app.command()
 def token(
     organization: Organization = _DEFAULT_ORGANIZATION,
     role: Annotated[str, typer.Option(help="owner, admin, member or platform")] = "owner",
