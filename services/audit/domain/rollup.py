@@ -1,0 +1,159 @@
+"""What a batch of events adds to the numbers, by minute. Knows nothing of windows or of tables."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from audit.domain.arrival import Arrival, Measurement, Reading, ScopeMark
+from audit.domain.event import EventType
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class CountKey(NamedTuple):
+    """What is counted together. Batches lock the sums in the order of these keys."""
+
+    organization_id: str
+    minute: datetime
+    instance_id: str
+    campaign_id: str
+    event_type: str
+    reason: str
+
+
+class Count(NamedTuple):
+    """How many events, and the sums of the times to send (microseconds) of those that were measured."""
+
+    key: CountKey
+    events: int
+    approval_count: int
+    approval_us: int
+    submission_count: int
+    submission_us: int
+
+
+class PeakKey(NamedTuple):
+    """Whose highest reading is kept."""
+
+    organization_id: str
+    minute: datetime
+    instance_id: str
+    campaign_id: str
+
+
+class Peak(NamedTuple):
+    """The highest reading of a limit."""
+
+    key: PeakKey
+    reading: Reading
+
+
+class BacklogReading(NamedTuple):
+    """The newest measurement of the work that waits in one service."""
+
+    organization_id: str
+    producer: str
+    waiting: int
+    oldest: datetime | None
+    measured_at: datetime
+
+
+class ScopeInterval(NamedTuple):
+    """A pause or a cooldown as far as a batch knows it: the events that tell of it, and when it held."""
+
+    organization_id: str
+    mark: ScopeMark
+    event_ids: tuple[str, ...]
+
+
+class Rollup(NamedTuple):
+    """All that a batch adds, each part in the order of locking."""
+
+    counts: tuple[Count, ...]
+    peaks: tuple[Peak, ...]
+    backlogs: tuple[BacklogReading, ...]
+    intervals: tuple[ScopeInterval, ...]
+
+
+def minute_of(moment: datetime) -> datetime:
+    """Return the full minute that `moment` lies in."""
+    return moment.replace(second=0, microsecond=0)
+
+
+def elapsed_us(since: datetime, until: datetime) -> int:
+    """Return the microseconds between two clocks' readings; 0 where the clocks disagree about the order."""
+    return max(0, (until - since) // _MICROSECOND)
+
+
+def roll_up(arrivals: Sequence[Arrival]) -> Rollup:
+    """Sum up the events of a batch that were really stored."""
+    return Rollup(
+        counts=_count(arrivals),
+        peaks=_peaks((one, one.reading) for one in arrivals if one.reading is not None),
+        backlogs=_newest((one, one.backlog) for one in arrivals if one.backlog is not None),
+        intervals=_intervals((one, one.scope) for one in arrivals if one.scope is not None),
+    )
+
+
+def _count(arrivals: Iterable[Arrival]) -> tuple[Count, ...]:
+    sums: dict[tuple[str, datetime, str, str, str, str], list[int]] = {}
+    for arrival in arrivals:
+        if arrival.type is EventType.BACKLOG_MEASURED:
+            continue
+        minute = arrival.occurred_at.replace(second=0, microsecond=0)
+        key = (
+            arrival.organization_id,
+            minute,
+            arrival.instance_id,
+            arrival.campaign_id,
+            arrival.type.value,
+            arrival.reason,
+        )
+        entry = sums.get(key)
+        if entry is None:
+            entry = sums[key] = [0, 0, 0, 0, 0]
+        entry[0] += 1
+        if arrival.type is EventType.MESSAGE_SENT:
+            if arrival.approved_at is not None:
+                entry[1] += 1
+                entry[2] += elapsed_us(arrival.approved_at, arrival.occurred_at)
+            if arrival.submitted_at is not None:
+                entry[3] += 1
+                entry[4] += elapsed_us(arrival.submitted_at, arrival.occurred_at)
+    return tuple(Count(CountKey(*key), *sums[key]) for key in sorted(sums))
+
+
+def _peaks(arrivals: Iterable[tuple[Arrival, Reading]]) -> tuple[Peak, ...]:
+    highest: dict[PeakKey, Reading] = {}
+    for arrival, reading in arrivals:
+        key = PeakKey(arrival.organization_id, minute_of(arrival.occurred_at), arrival.instance_id, arrival.campaign_id)
+        known = highest.get(key)
+        if known is None or reading.rank > known.rank:
+            highest[key] = reading
+    return tuple(Peak(key, highest[key]) for key in sorted(highest))
+
+
+def _newest(arrivals: Iterable[tuple[Arrival, Measurement]]) -> tuple[BacklogReading, ...]:
+    newest: dict[tuple[str, str], BacklogReading] = {}
+    for arrival, measured in arrivals:
+        key = (arrival.organization_id, arrival.producer)
+        known = newest.get(key)
+        if known is None or arrival.occurred_at > known.measured_at:
+            newest[key] = BacklogReading(*key, measured.waiting, measured.oldest, arrival.occurred_at)
+    return tuple(newest[key] for key in sorted(newest))
+
+
+def _intervals(arrivals: Iterable[tuple[Arrival, ScopeMark]]) -> tuple[ScopeInterval, ...]:
+    merged: dict[tuple[str, str], ScopeInterval] = {}
+    for arrival, mark in arrivals:
+        key = (arrival.organization_id, mark.scope_id)
+        known = merged.get(key)
+        joint = mark if known is None else _together(known.mark, mark)
+        events = (*(known.event_ids if known else ()), arrival.event_id)
+        merged[key] = ScopeInterval(arrival.organization_id, joint, events)
+    return tuple(merged[key] for key in sorted(merged))
+
+
+def _together(one: ScopeMark, other: ScopeMark) -> ScopeMark:
+    ends = [mark.ended_at for mark in (one, other) if mark.ended_at is not None]
+    return one._replace(began_at=min(one.began_at, other.began_at), ended_at=min(ends, default=None))

@@ -1,0 +1,160 @@
+"""The phrases that lines for people are made of: times, reasons, pauses. Knows nothing of standing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from audit.domain.event import Event, EventType, Pause
+
+REFUSED_BECAUSE = {
+    "INTENT_EXPIRED": "its expire time had passed",
+    "INVALID_RECIPIENT": "the recipient is not a mobile number that can be written to",
+    "OPTED_OUT": "the recipient had opted out",
+    "DUPLICATE_CONTENT": "the same message to the same recipient was accepted within the last 24 hours",
+    "OPS_PAUSED": "sending was paused",
+    "REPUTATION_TOO_LOW": "the instance's reputation is too low for this category",
+    "WINDOW_CLOSED": "the recipient's 24-hour service window was closed",
+    "TEMPLATE_DISABLED": "the template is disabled",
+}
+
+WAITS_FOR = {
+    "OPS_PAUSED": "a pause to be lifted",
+    "CONTROL_UNREACHABLE": "the control service to answer",
+    "INSTANCE_DISCONNECTED": "{instance} to be connected",
+    "COOLDOWN_ACTIVE": "the cooldown of {instance} to end",
+    "TEMPLATE_PAUSED": "the template's pause to end",
+    "QUIET_HOURS": "the recipient's quiet hours to end",
+    "PORTFOLIO_LIMIT": "room under the organization's limit of recipients a day",
+    "RECIPIENT_CAP": "room under the limit of messages to this recipient",
+    "PAIR_RATE": "room under the limit of messages to this recipient from {instance}",
+    "INSTANCE_CAP": "room under {limiter} of {instance}",
+    "WARMUP_CAP": "room under the warm-up limit of {instance}",
+    "PACE": "its turn at {instance}",
+    "POLICY_UNAVAILABLE": "a rule that could not be evaluated",
+}
+
+
+def moment(at: datetime) -> str:
+    """Write a time to the second, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def until(at: datetime | None, otherwise: str = "") -> str:
+    """Write ` until …`, or what stands for it where there is no time."""
+    if at is not None:
+        return f" until {moment(at)}"
+    return f" {otherwise}" if otherwise else ""
+
+
+def duration(span: timedelta) -> str:
+    """Write a span of time as one or two units."""
+    seconds = max(0.0, span.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def number(value: float) -> str:
+    """Write a number without a needless fraction."""
+    return f"{value:g}"
+
+
+def named(instance_id: str) -> str:
+    """Name the instance, or say that there is none yet."""
+    return instance_id or "an instance"
+
+
+def refused_because(reason: str) -> str:
+    """Say why the gate refused, with the reason's word."""
+    phrase = REFUSED_BECAUSE.get(reason)
+    return f"{phrase} ({reason})" if phrase else reason or "no reason was given"
+
+
+def waits_for(reason: str, *, instance_id: str, limiter: str) -> str:
+    """Say what a deferred intent waits for, with the reason's word."""
+    phrase = WAITS_FOR.get(reason, "the gate's next decision")
+    text = phrase.format(instance=named(instance_id), limiter=limiter or "a limit")
+    return f"{text} ({reason})" if reason else text
+
+
+def told(reason: str, provider_code: str) -> str:
+    """Write why the provider or the executor says that a send did not work."""
+    code = f", provider code {provider_code}" if provider_code else ""
+    return f"{reason or 'no reason was given'}{code}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPause:
+    """A pause as far as its events tell. `ended_at` is none while it holds."""
+
+    control_id: str
+    scope: str
+    target: str
+    note: str
+    actor: str
+    paused_until: datetime | None
+    began_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def phrase(self) -> str:
+        """Name the pause, why it was made and by whom."""
+        return f"the pause of {covered(self.scope, self.target)} {because(self.note, self.actor)}".rstrip()
+
+    def held_at(self, at: datetime) -> bool:
+        """Tell whether it held at that time."""
+        return self.began_at <= at and (self.ended_at is None or at < self.ended_at)
+
+
+def covered(scope: str, target: str) -> str:
+    """Name what a pause covers."""
+    match scope:
+        case "INSTANCE" | "CAMPAIGN":
+            return f"{scope.lower()} {target}"
+        case "ORGANIZATION":
+            return "the whole organization"
+        case "PLATFORM":
+            return "the whole platform"
+        case _:
+            return target or "this scope"
+
+
+def because(note: str, actor: str) -> str:
+    """Write the reason that was given and who gave it, in brackets."""
+    parts = [f"“{note}”" if note else "", f"by {actor}" if actor else ""]
+    inside = ", ".join(part for part in parts if part)
+    return f"({inside})" if inside else ""
+
+
+_ENDS = {EventType.EXECUTION_RESUMED, EventType.EXECUTION_PAUSE_EXPIRED}
+
+
+def known_pauses(events: Iterable[Event]) -> tuple[KnownPause, ...]:
+    """Put each pause together from what arrived of its events, in any order; the oldest first."""
+    by_id: dict[str, list[tuple[Event, Pause]]] = {}
+    for event in events:
+        if isinstance(event.detail, Pause):
+            by_id.setdefault(event.aggregate_id, []).append((event, event.detail))
+    return tuple(sorted((_put_together(parts) for parts in by_id.values()), key=lambda pause: pause.began_at))
+
+
+def _put_together(parts: list[tuple[Event, Pause]]) -> KnownPause:
+    begun = [part for part in parts if part[0].type is EventType.EXECUTION_PAUSED]
+    event, pause = (begun or parts)[0]
+    ends = [part.occurred_at for part, _ in parts if part.type in _ENDS]
+    return KnownPause(
+        control_id=event.aggregate_id,
+        scope=pause.scope,
+        target=pause.target,
+        note=pause.note if begun else "",
+        actor=event.actor if begun else "",
+        paused_until=pause.paused_until,
+        began_at=min(detail.paused_at or part.occurred_at for part, detail in parts),
+        ended_at=min(ends, default=None),
+    )

@@ -1,0 +1,1 @@
+"""Where audit meets PostgreSQL and the wire. Decides nothing about what events mean."""

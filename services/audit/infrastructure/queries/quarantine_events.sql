@@ -1,0 +1,11 @@
+-- Keeps each refused item once, however often it is delivered.
+INSERT INTO quarantine (digest, event_id, peer, reason, message, body, recorded_at)
+SELECT sha256(body), event_id, :peer, reason, message, body, :recorded_at
+FROM unnest(
+    CAST(:event_id AS text[]),
+    CAST(:reason AS text[]),
+    CAST(:message AS text[]),
+    CAST(:body AS bytea[])
+) AS refused (event_id, reason, message, body)
+ORDER BY sha256(body)
+ON CONFLICT (digest) DO NOTHING

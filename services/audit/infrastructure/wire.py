@@ -1,0 +1,267 @@
+"""Turn the wire's words into the domain's and back, one dict a direction. Decides nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from audit.domain.answer import Standing
+from audit.domain.arrival import Reading
+from audit.domain.event import (
+    AggregateType,
+    Attempt,
+    Backlog,
+    Cooldown,
+    Decision,
+    Delivery,
+    Detail,
+    Event,
+    EventType,
+    Hold,
+    Note,
+    Pause,
+)
+from audit.domain.metrics import InstanceMetrics, Numbers, OrganizationMetrics, TimeToSend, Window
+from audit.domain.timeline import Entry, Recorded, Timeline
+from audit.infrastructure.parsing import AGGREGATES, TYPES
+from whatlead.audit.v1 import event_pb2, metrics_pb2, timeline_pb2
+
+TYPE_NUMBERS = {event_type: number for number, event_type in TYPES.items()}
+STANDINGS = {one: timeline_pb2.Standing.Value(f"STANDING_{one.value}") for one in Standing}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VOLUME_FIELDS = {
+    "approved": EventType.MESSAGE_APPROVED,
+    "queued": EventType.MESSAGE_QUEUED,
+    "blocked": EventType.MESSAGE_BLOCKED,
+    "sent": EventType.MESSAGE_SENT,
+    "failed": EventType.MESSAGE_FAILED,
+    "retried": EventType.MESSAGE_RETRY_SCHEDULED,
+    "held": EventType.MESSAGE_HELD,
+    "unknown": EventType.MESSAGE_OUTCOME_UNKNOWN,
+    "delivered": EventType.MESSAGE_DELIVERED,
+    "read": EventType.MESSAGE_READ,
+}
+
+
+def stamp(moment: datetime) -> Timestamp:
+    """Write a time."""
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def span(length: timedelta) -> Duration:
+    """Write a length of time."""
+    message = Duration()
+    message.FromTimedelta(length)
+    return message
+
+
+def _moment(message: object, name: str) -> datetime | None:
+    """Read an optional time; one beyond what can be told was never of use to anybody and reads as unset."""
+    if not message.HasField(name):  # type: ignore[attr-defined]
+        return None
+    value: Timestamp = getattr(message, name)
+    try:
+        return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+    except OverflowError:
+        return None
+
+
+def recorded(body: bytes, recorded_at: datetime) -> Recorded:
+    """Read a stored event back, with all it says."""
+    message = event_pb2.OperationalEvent.FromString(body)
+    event = Event(
+        event_id=message.event_id.lower(),
+        type=TYPES[message.type],
+        occurred_at=_moment(message, "occurred_at") or recorded_at,
+        organization_id=message.organization_id,
+        aggregate_type=AGGREGATES.get(message.aggregate_type, AggregateType.INTENT),
+        aggregate_id=message.aggregate_id,
+        sequence=message.sequence,
+        producer=message.producer,
+        actor=message.actor,
+        instance_id=message.instance_id,
+        campaign_id=message.campaign_id,
+        reason=message.reason,
+        detail=_detail(message),
+    )
+    return Recorded(event=event, body=body, recorded_at=recorded_at)
+
+
+def _detail(message: event_pb2.OperationalEvent) -> Detail:
+    match message.WhichOneof("detail"):
+        case "decision":
+            return _decision(message.decision)
+        case "attempt":
+            return _attempt(message.attempt)
+        case "hold":
+            return Hold(
+                control_ids=tuple(message.hold.control_ids),
+                pause_reason=message.hold.pause_reason,
+                paused_until=_moment(message.hold, "paused_until"),
+            )
+        case "delivery":
+            return Delivery(
+                attempt_number=message.delivery.attempt_number,
+                provider_message_id=message.delivery.provider_message_id,
+                provider_code=message.delivery.provider_code,
+                resolution=message.delivery.resolution,
+                note=message.delivery.note,
+            )
+        case "pause":
+            return Pause(
+                scope=message.pause.scope,
+                target=message.pause.target,
+                note=message.pause.note,
+                source=message.pause.source,
+                paused_until=_moment(message.pause, "paused_until"),
+                paused_at=_moment(message.pause, "paused_at"),
+                fenced_at=_moment(message.pause, "fenced_at"),
+            )
+        case "cooldown":
+            return Cooldown(
+                level=message.cooldown.level,
+                start_time=_moment(message.cooldown, "start_time"),
+                end_time=_moment(message.cooldown, "end_time"),
+                failures=message.cooldown.failures,
+                sends=message.cooldown.sends,
+            )
+        case "backlog":
+            return Backlog(waiting=message.backlog.waiting, oldest=_moment(message.backlog, "oldest"))
+        case _:
+            return Note(note=message.note.note)
+
+
+def _decision(message: event_pb2.DecisionDetail) -> Decision:
+    return Decision(
+        number=message.number,
+        rule=message.rule,
+        binding_limiter=message.binding_limiter,
+        policy_version=message.policy_version,
+        earliest_time=_moment(message, "earliest_time"),
+        tightest_limit=message.tightest_limit,
+        tightest_used=message.tightest_used,
+        tightest_max=message.tightest_max,
+        submitted_at=_moment(message, "submitted_at"),
+        approved_until=_moment(message, "approved_until"),
+    )
+
+
+def _attempt(message: event_pb2.AttemptDetail) -> Attempt:
+    return Attempt(
+        number=message.number,
+        provider=message.provider,
+        provider_code=message.provider_code,
+        provider_message_id=message.provider_message_id,
+        began_at=_moment(message, "began_at"),
+        ended_at=_moment(message, "ended_at"),
+        next_attempt_at=_moment(message, "next_attempt_at"),
+        submitted_at=_moment(message, "submitted_at"),
+        approved_at=_moment(message, "approved_at"),
+    )
+
+
+def stored_event(body: bytes, recorded_at: datetime) -> event_pb2.StoredEvent:
+    """Write an event as it was stored."""
+    return event_pb2.StoredEvent(event=event_pb2.OperationalEvent.FromString(body), recorded_at=stamp(recorded_at))
+
+
+def timeline_response(intent_id: str, timeline: Timeline) -> timeline_pb2.GetMessageIntentTimelineResponse:
+    """Write a timeline."""
+    return timeline_pb2.GetMessageIntentTimelineResponse(
+        intent_id=intent_id,
+        standing=STANDINGS[timeline.standing],
+        answer=timeline.answer,
+        entries=[_entry(entry) for entry in timeline.entries],
+        pending_sequences=timeline.pending_sequences,
+        campaign_id=timeline.campaign_id,
+        instance_id=timeline.instance_id,
+    )
+
+
+def _entry(entry: Entry) -> timeline_pb2.TimelineEntry:
+    return timeline_pb2.TimelineEntry(
+        event=event_pb2.OperationalEvent.FromString(entry.recorded.body),
+        context=entry.context,
+        since_previous=None if entry.since_previous is None else span(entry.since_previous),
+        summary=entry.summary,
+        recorded_at=stamp(entry.recorded.recorded_at),
+    )
+
+
+def instance_response(instance_id: str, metrics: InstanceMetrics) -> metrics_pb2.GetInstanceMetricsResponse:
+    """Write the numbers of an instance."""
+    response = metrics_pb2.GetInstanceMetricsResponse(
+        window=_window(metrics.window), instance_id=instance_id, saturation=_saturation(metrics.saturation)
+    )
+    _fill(response, metrics.numbers, metrics.window)
+    return response
+
+
+def organization_response(
+    organization_id: str, metrics: OrganizationMetrics
+) -> metrics_pb2.GetOrganizationMetricsResponse:
+    """Write the numbers of an organization."""
+    response = metrics_pb2.GetOrganizationMetricsResponse(
+        window=_window(metrics.window),
+        organization_id=organization_id,
+        saturation=_saturation(metrics.saturation),
+        most_saturated_instance_id=metrics.most_saturated_instance_id,
+        instances=[
+            metrics_pb2.InstanceShare(
+                instance_id=share.instance_id,
+                sent=share.sent,
+                share=share.share,
+                saturation=_saturation(share.saturation),
+            )
+            for share in metrics.shares
+        ],
+        backlogs=[
+            metrics_pb2.Backlog(
+                producer=one.producer,
+                waiting=one.waiting,
+                oldest_age=None if one.oldest_age is None else span(one.oldest_age),
+                measured_at=stamp(one.measured_at),
+            )
+            for one in metrics.backlogs
+        ],
+    )
+    _fill(response, metrics.numbers, metrics.window)
+    return response
+
+
+def _fill(
+    response: metrics_pb2.GetInstanceMetricsResponse | metrics_pb2.GetOrganizationMetricsResponse,
+    numbers: Numbers,
+    window: Window,
+) -> None:
+    for name, event_type in _VOLUME_FIELDS.items():
+        total = numbers.volume[event_type]
+        count = metrics_pb2.Count(total=total, per_hour=window.per_hour(total))
+        getattr(response.volume, name).CopyFrom(count)
+    response.blocked_by_reason.extend(_reasons(numbers.blocked_by_reason))
+    response.queued_by_reason.extend(_reasons(numbers.queued_by_reason))
+    response.failed_by_reason.extend(_reasons(numbers.failed_by_reason))
+    response.from_approval.CopyFrom(_time_to_send(numbers.from_approval))
+    response.from_submission.CopyFrom(_time_to_send(numbers.from_submission))
+    response.cooldowns_triggered = numbers.cooldowns_triggered
+
+
+def _window(window: Window) -> metrics_pb2.Window:
+    return metrics_pb2.Window(start_time=stamp(window.start), end_time=stamp(window.end))
+
+
+def _reasons(counted: tuple[tuple[str, int], ...]) -> list[metrics_pb2.ReasonCount]:
+    return [metrics_pb2.ReasonCount(reason=reason, total=total) for reason, total in counted]
+
+
+def _time_to_send(time: TimeToSend) -> metrics_pb2.TimeToSend:
+    return metrics_pb2.TimeToSend(count=time.count, average=span(time.average))
+
+
+def _saturation(reading: Reading | None) -> metrics_pb2.Saturation:
+    if reading is None:
+        return metrics_pb2.Saturation()
+    return metrics_pb2.Saturation(limit=reading.limit, used=reading.used, max=reading.max, ratio=reading.ratio)
