@@ -23,6 +23,7 @@ check: .venv/dev  ## lint, types, architecture, contracts, generated code, deplo
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/check_contracts.py
 	@$(BIN)/python tests/check_deploy.py
+	@$(BIN)/python tests/check_docs.py
 
 protos: .venv/dev  ## generate libs/whatlead from protos/
 	@$(BIN)/buf format -w --path protos/whatlead
@@ -34,8 +35,9 @@ bench: .venv/dev  ## measure, beside other queues, and write the figures to buil
 interop: .venv/run  ## drive the system from node and grpcurl (needs node and go)
 	@tests/interop/run $(BIN)
 
-fmt: .venv/dev  ## format the code
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+fmt: .venv/dev  ## format the code and write docs/settings.md
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	@$(BIN)/python tests/check_docs.py --write
 
 clean:  ## remove the environment and what was built
 	rm -rf .venv build .whatlead .mypy_cache .ruff_cache .pytest_cache

@@ -171,7 +171,7 @@ async def _ready(processes: Iterable[ChildProcess], ports: Ports) -> None:
 
 async def _one_ready(process: ChildProcess, http: httpx.AsyncClient) -> None:
     listen = process.environment.get("WHATLEAD_HTTP_LISTEN") or process.environment["WHATLEAD_SIMULATOR_LISTEN"]
-    path = "/healthz" if "WHATLEAD_HTTP_LISTEN" in process.environment else "/_simulator/stats"
+    path = "/healthz" if "WHATLEAD_HTTP_LISTEN" in process.environment else "/_simulator/healthz"
     try:
         async with asyncio.timeout(_READY_SECONDS):
             while True:
