@@ -1,0 +1,1 @@
+"""Measurements beside other queues. They print figures and assert nothing about time."""

@@ -1,0 +1,162 @@
+"""Measure governed messages beside bare job queues on one PostgreSQL server, run after run in another order.
+
+Prints a table of medians and ranges, and writes build/bench.json. Ends by itself.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import uvloop
+from rich.console import Console
+from tests.bench import peers, peers_pgqueuer, peers_procrastinate, report
+from tests.bench.loads import FULL, QUICK, Loads
+from tests.bench.machine import commit, machine, versions
+from tests.bench.samples import Sample, Unfinished
+
+from chassis.postgres_embedded import EmbeddedPostgres
+from console.processes import ProcessEnded
+from kernel.errors import Failure
+
+_ROOT = Path(__file__).parents[2]
+_SECONDS_A_RUN = 160
+_PEERS = {peers_pgqueuer.NAME: peers_pgqueuer.opened, peers_procrastinate.NAME: peers_procrastinate.opened}
+_CONTESTANTS = (report.OURS, *_PEERS)
+
+
+class Bench:
+    """One invocation: its PostgreSQL, its contestants, its samples."""
+
+    def __init__(self, folder: Path, loads: Loads) -> None:
+        self._folder = folder
+        self._loads = loads
+        self.samples: list[Sample] = []
+        self.failures: list[str] = []
+        self.postgresql = ""
+
+    async def run(self, contestants: list[str], runs: int) -> None:
+        """Measure each contestant once a run, beginning with another one each time."""
+        end = time.monotonic() + runs * _SECONDS_A_RUN
+        async with self._servers(contestants) as (postgres, system):
+            for number in range(runs):
+                if time.monotonic() > end:
+                    self._failed(f"only {number} of {runs} runs: they take longer than planned")
+                    return
+                for name in contestants[number % len(contestants) :] + contestants[: number % len(contestants)]:
+                    sys.stderr.write(f"run {number + 1} of {runs}: {name}\n")
+                    await self._settle(postgres)
+                    try:
+                        async for sample in self._contestant(name, postgres, system):
+                            self.samples.append(sample)
+                            sys.stderr.write(f"    {sample.measure}: {sample.value:,.4g}\n")
+                    except* (Unfinished, Failure, ProcessEnded, TimeoutError) as group:
+                        self._failed(f"{name}, run {number + 1}: {_leaves(group)}")
+
+    @asynccontextmanager
+    async def _servers(self, contestants: list[str]) -> AsyncIterator[tuple[EmbeddedPostgres, object]]:
+        async with AsyncExitStack() as stack:
+            if report.OURS not in contestants:
+                yield await stack.enter_async_context(EmbeddedPostgres(self._folder / "postgres")), None
+                return
+            from tests.bench import governed
+
+            from console.ports import find_free
+            from console.system import running_system
+
+            system = await stack.enter_async_context(
+                running_system(self._folder, find_free(1), profile="clean", extra=governed.ENVIRONMENT)
+            )
+            await governed.rest(system)
+            yield system.postgres, system
+
+    async def _contestant(self, name: str, postgres: EmbeddedPostgres, system: object) -> AsyncIterator[Sample]:
+        if name != report.OURS:
+            async with _PEERS[name](postgres.url(database=f"bench_{name}")) as peer:
+                async for sample in peers.measure(peer, self._loads, self._folder, postgres.pid or 0):
+                    yield sample
+            return
+        from tests.bench import checks, governed, latency
+
+        async with governed.working(system) as stubs:
+            for figures in (
+                governed.measure(system, stubs, self._loads),
+                latency.measure(stubs, self._loads),
+                checks.measure(system, self._loads),
+            ):
+                async for sample in figures:
+                    yield sample
+
+    async def _settle(self, postgres: EmbeddedPostgres) -> None:
+        """Write out what the contestant before has left to be written."""
+        connection = await asyncpg.connect(postgres.url())
+        try:
+            self.postgresql = await connection.fetchval("SHOW server_version")
+            for name in _PEERS:
+                if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", f"bench_{name}"):
+                    await connection.execute(f"CREATE DATABASE bench_{name}")
+            await connection.execute("CHECKPOINT")
+        finally:
+            await connection.close()
+
+    def _failed(self, message: str) -> None:
+        self.failures.append(message)
+        sys.stderr.write(f"    {message}\n")
+
+
+def _leaves(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(map(_leaves, error.exceptions))
+    return f"{type(error).__name__}: {error}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--runs", type=int, help="how often each is measured (3; 6 for figures to be kept)")
+    parser.add_argument("--quick", action="store_true", help="one run with small loads, about a minute")
+    parser.add_argument(
+        "--only", choices=_CONTESTANTS, nargs="+", default=list(_CONTESTANTS), help="leave the others out"
+    )
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure, print, write; the status is 1 if something could not be measured."""
+    arguments = _arguments()
+    loads, runs = QUICK if arguments.quick else FULL, arguments.runs or (1 if arguments.quick else 3)
+    folder = _ROOT / "build" / "bench"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    bench = Bench(folder, loads)
+    about = {
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(_ROOT),
+        "machine": machine(),
+    }
+    uvloop.run(bench.run(arguments.only, runs))
+    result = {
+        **about,
+        "runs": runs,
+        "loads": asdict(loads),
+        "versions": versions(bench.postgresql),
+        "failures": bench.failures,
+        **report.data(bench.samples),
+    }
+    (_ROOT / "build" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(report.table(bench.samples, f"medians [least-most] of {runs} alternating runs"))
+    console.print(report.parts_table(bench.samples))
+    for failure in bench.failures:
+        console.print(f"not measured: {failure}", markup=False)
+    return 1 if bench.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Measure the time from a submit to the beginning of the provider call, at a steady rate, on one host's clock.
+
+The executor writes down when the request began to leave; its MessageSent event carries that.
+"""
+
+import time
+from collections.abc import AsyncIterator
+
+from tests.bench.governed import all_sent, intents, new_campaign
+from tests.bench.loads import Loads
+from tests.bench.report import OURS
+from tests.bench.samples import Measure, Sample, percentile
+from tests.bench.traffic import at_rate
+
+from console.connection import Clients
+from whatlead.audit.v1 import event_pb2
+from whatlead.gate.v1 import gate_pb2, intent_pb2
+
+_PAGE = 1000
+
+
+async def measure(stubs: Clients, loads: Loads) -> AsyncIterator[Sample]:
+    """Yield the percentiles of one run."""
+    submitted: dict[str, float] = {}
+
+    async def submit(intent: intent_pb2.NewIntent) -> None:
+        at = time.time()
+        response = await stubs.gate.SubmitIntent(gate_pb2.SubmitIntentRequest(intent=intent), timeout=60)
+        submitted[response.submitted.intent_id] = at
+
+    campaign, messages = new_campaign(), loads.steady_rate * loads.steady_seconds
+    await at_rate(intents(campaign, messages), submit, per_second=loads.steady_rate)
+    await all_sent(stubs, campaign, messages)
+    began = await _began(stubs, campaign)
+    latencies = [(began[intent_id] - at) * 1000 for intent_id, at in submitted.items()]
+    yield Sample(contestant=OURS, measure=Measure.LATENCY_P50, value=percentile(latencies, 0.50))
+    yield Sample(contestant=OURS, measure=Measure.LATENCY_P99, value=percentile(latencies, 0.99))
+
+
+async def _began(stubs: Clients, campaign: str) -> dict[str, float]:
+    """Return when each message's provider call began, in epoch seconds, by intent id."""
+    found: dict[str, float] = {}
+    token = ""
+    while True:
+        request = event_pb2.ListEventsRequest(
+            types=[event_pb2.EVENT_TYPE_MESSAGE_SENT], campaign_id=campaign, page_size=_PAGE, page_token=token
+        )
+        page = await stubs.events.ListEvents(request, timeout=30)
+        for stored in page.events:
+            began_at = stored.event.attempt.began_at
+            found[stored.event.aggregate_id] = began_at.seconds + began_at.nanos / 1e9
+        token = page.next_page_token
+        if not token:
+            return found

@@ -1,0 +1,55 @@
+"""How much is measured. Knows no contestant."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loads:
+    """Sizes of one run. `slow_*` are for a contestant that would need minutes for the others' load."""
+
+    warm_up: int
+    bulk: int
+    slow_bulk: int
+    batch: int
+    batches_in_flight: int
+    single: int
+    slow_single: int
+    singles_in_flight: int
+    steady_rate: int
+    steady_seconds: int
+    check_scopes: int
+    checks_in_flight: int
+    check_seconds: int
+
+
+FULL = Loads(
+    warm_up=1_000,
+    bulk=20_000,
+    slow_bulk=3_000,
+    batch=500,
+    batches_in_flight=4,
+    single=4_000,
+    slow_single=1_500,
+    singles_in_flight=50,
+    steady_rate=50,
+    steady_seconds=12,
+    check_scopes=200,
+    checks_in_flight=4,
+    check_seconds=4,
+)
+
+QUICK = Loads(
+    warm_up=500,
+    bulk=5_000,
+    slow_bulk=1_000,
+    batch=500,
+    batches_in_flight=4,
+    single=1_000,
+    slow_single=500,
+    singles_in_flight=50,
+    steady_rate=50,
+    steady_seconds=4,
+    check_scopes=200,
+    checks_in_flight=4,
+    check_seconds=2,
+)

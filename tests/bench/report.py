@@ -1,0 +1,108 @@
+"""Turn samples into medians, ranges and ratios, as a table and as data. Knows nothing of how they were taken."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from rich.table import Table
+from tests.bench.samples import Measure, Sample
+
+OURS = "whatlead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """The values of one figure over the runs, in their order."""
+
+    values: tuple[float, ...]
+
+    def data(self) -> dict[str, object]:
+        return {
+            "median": _rounded(median(self.values)),
+            "min": _rounded(min(self.values)),
+            "max": _rounded(max(self.values)),
+            "values": [_rounded(value) for value in self.values],
+        }
+
+    def __str__(self) -> str:
+        middle, least, most = (_shown(value) for value in (median(self.values), min(self.values), max(self.values)))
+        return middle if least == most else f"{middle} [{least}-{most}]"
+
+
+def spread(samples: Sequence[Sample], measure: Measure, contestant: str) -> Spread | None:
+    """Return the values of a figure, or None if it was not measured."""
+    values = tuple(s.value for s in samples if s.measure is measure and s.contestant == contestant)
+    return Spread(values=values) if values else None
+
+
+def ratio(samples: Sequence[Sample], measure: Measure, peer: str) -> Spread | None:
+    """Return ours divided by a peer's, run by run; None unless both were measured in every run."""
+    ours, theirs = spread(samples, measure, OURS), spread(samples, measure, peer)
+    if ours is None or theirs is None or len(ours.values) != len(theirs.values):
+        return None
+    return Spread(values=tuple(a / b for a, b in zip(ours.values, theirs.values, strict=True)))
+
+
+def table(samples: Sequence[Sample], title: str) -> Table:
+    """Show medians and ranges, and what ours is of each peer's."""
+    contestants = _contestants(samples)
+    peers = [name for name in contestants if name != OURS] if OURS in contestants else []
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("")
+    for name in (*contestants, *(f"of {peer}" for peer in peers)):
+        shown.add_column(name, justify="right")
+    for measure in Measure:
+        cells = [spread(samples, measure, name) for name in contestants]
+        cells += [ratio(samples, measure, peer) for peer in peers]
+        if any(cells):
+            shown.add_row(measure.value, *(str(cell or "-") for cell in cells))
+    return shown
+
+
+def parts_table(samples: Sequence[Sample]) -> Table:
+    """Show where the processor time of a message goes, in microseconds, as medians over the runs."""
+    shown = Table(title="CPU µs a message, by process", title_justify="left")
+    for column in ("", "in all", "of which"):
+        shown.add_column(column)
+    for name in _contestants(samples):
+        for measure in (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR):
+            parts = median_parts(samples, measure, name)
+            if parts:
+                named = " · ".join(f"{part} {_shown(value)}" for part, value in parts.items() if value >= 0.1)
+                shown.add_row(f"{name}, {measure.value.partition(':')[0]}", _shown(sum(parts.values())), named)
+    return shown
+
+
+def median_parts(samples: Sequence[Sample], measure: Measure, contestant: str) -> dict[str, float]:
+    """Return the median of each part of a figure."""
+    found = [s.parts for s in samples if s.measure is measure and s.contestant == contestant]
+    return {part: median(parts[part] for parts in found) for part in found[0]} if found else {}
+
+
+def data(samples: Sequence[Sample]) -> dict[str, object]:
+    """Return figures, ratios and parts for a machine to read."""
+    contestants = _contestants(samples)
+    figures = {(m, c): spread(samples, m, c) for m in Measure for c in contestants}
+    ratios = {(m, c): ratio(samples, m, c) for m in Measure for c in contestants if c != OURS}
+    parts = {(m, c): median_parts(samples, m, c) for m in Measure for c in contestants}
+    return {
+        "figures": {m.name.lower(): {c: s.data() for c in contestants if (s := figures[m, c])} for m in Measure},
+        "ratios": {m.name.lower(): {c: s.data() for c in contestants if (s := ratios.get((m, c)))} for m in Measure},
+        "microseconds_by_process": {
+            m.name.lower(): {c: parts[m, c] for c in contestants if parts[m, c]}
+            for m in (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR)
+        },
+    }
+
+
+def _contestants(samples: Sequence[Sample]) -> list[str]:
+    names = sorted({sample.contestant for sample in samples})
+    return [OURS, *(name for name in names if name != OURS)] if OURS in names else names
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
