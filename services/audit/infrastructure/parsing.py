@@ -21,9 +21,9 @@ MOST_BYTES = 65_536
 LAST_SEQUENCE = 2**31 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND = 253_402_300_799
+LAST_SECOND = 253_402_300_799
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LAST_UUID7 = "e677d21f-dbff-8"  # The year 9999 ends here.
 _ENDS = {EventType.EXECUTION_RESUMED, EventType.EXECUTION_PAUSE_EXPIRED}
 
 
@@ -38,7 +38,7 @@ class _Unusable(Exception):
 def moment_of(stamp: Timestamp) -> datetime:
     """Return the time to the microsecond. Raises `_Unusable` beyond the years 1970 to 9999."""
     seconds, nanos = stamp.seconds, stamp.nanos
-    if not (0 <= seconds <= _LAST_SECOND and 0 <= nanos <= 999_999_999):
+    if not (0 <= seconds <= LAST_SECOND and 0 <= nanos <= 999_999_999):
         raise _Unusable("a timestamp lies beyond the years 1970 to 9999")
     return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
 
@@ -79,11 +79,11 @@ def _arrival(event: event_pb2.OperationalEvent, event_id: str, body: bytes, reco
     if len(max(words, key=len)) > LONGEST_WORD or "\0" in "".join(words):
         raise _Unusable(f"a word is longer than {LONGEST_WORD} characters or holds a zero byte")
     if aggregate is AggregateType.INTENT:
-        if not _UUID.fullmatch(aggregate_id):
-            raise _Unusable("aggregate_id: an intent's id is a UUID")
+        aggregate_id = aggregate_id.lower()
+        if not _UUID7.fullmatch(aggregate_id) or aggregate_id > _LAST_UUID7:
+            raise _Unusable("aggregate_id: an intent's id is a UUIDv7")
         if not organization_id:
             raise _Unusable("organization_id: an intent belongs to one")
-        aggregate_id = aggregate_id.lower()
     if event.sequence > LAST_SEQUENCE:
         raise _Unusable(f"sequence: at most {LAST_SEQUENCE}")
     occurred_at = moment_of(event.occurred_at)

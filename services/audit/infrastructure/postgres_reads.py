@@ -15,20 +15,24 @@ from audit.domain.metrics import Sum, Waiting
 from audit.domain.timeline import Recorded, Surroundings
 from audit.infrastructure.wire import recorded
 from chassis.database import Database, load_queries
-from kernel.ids import moment_of
 
 queries = load_queries("audit")
 
 _SLACK = timedelta(hours=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 LAST_ID = UUID(int=2**128 - 1)
 
 
 def floor_of(moment: datetime) -> UUID:
     """Return the lowest id that an event of that time or later can have, with an hour for clocks that disagree."""
-    milliseconds = (max(moment - _SLACK, _EPOCH) - _EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (max(moment - _SLACK, EARLIEST) - EARLIEST) // timedelta(milliseconds=1)
     return UUID(int=milliseconds << 80)
+
+
+def floor_of_intent(intent_id: UUID) -> UUID:
+    """Return the lowest id that an event of that intent can have, whatever its id claims to be."""
+    return UUID(int=max(0, (intent_id.int >> 80) - _SLACK // timedelta(milliseconds=1)) << 80)
 
 
 class PostgresLives:
@@ -44,7 +48,7 @@ class PostgresLives:
                 queries.read_intent,
                 organization_id=organization_id,
                 intent_id=str(intent_id),
-                floor=floor_of(moment_of(intent_id)),
+                floor=floor_of_intent(intent_id),
             )
         return [recorded(row.body, row.recorded_at) for row in rows]
 
@@ -133,8 +137,8 @@ class Listing:
     campaign_id: str = ""
     instance_id: str = ""
     aggregate_id: str = ""
-    start: datetime = _EPOCH
-    until: datetime = _LAST_DAY
+    start: datetime = EARLIEST
+    until: datetime = LATEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ from audit.domain.event import (
 )
 from audit.domain.metrics import InstanceMetrics, Numbers, OrganizationMetrics, TimeToSend, Window
 from audit.domain.timeline import Entry, Recorded, Timeline
-from audit.infrastructure.parsing import AGGREGATES, TYPES
+from audit.infrastructure.parsing import AGGREGATES, LAST_SECOND, TYPES
+from kernel.errors import Violation, invalid
 from whatlead.audit.v1 import event_pb2, metrics_pb2, timeline_pb2
 
 TYPE_NUMBERS = {event_type: number for number, event_type in TYPES.items()}
@@ -56,6 +57,13 @@ def span(length: timedelta) -> Duration:
     message = Duration()
     message.FromTimedelta(length)
     return message
+
+
+def asked_moment(value: Timestamp, field: str) -> datetime:
+    """Read a time that a caller asks for. Raises `Failure` INVALID_ARGUMENT beyond the years 1970 to 9999."""
+    if not (0 <= value.seconds <= LAST_SECOND and 0 <= value.nanos <= 999_999_999):
+        raise invalid(Violation(field=field, description="must lie in the years 1970 to 9999"))
+    return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
 
 
 def _moment(message: object, name: str) -> datetime | None:

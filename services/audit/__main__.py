@@ -1,0 +1,96 @@
+"""Composition root of audit: settings → database → log, lives, sums → use cases → api → serve."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from audit.application.explain import explain_intent
+from audit.application.measure import measure_instance, measure_organization
+from audit.application.partitions import keep_partitions_ahead
+from audit.application.record_events import record_events
+from audit.application.watching import Announcements
+from audit.grpc_api import EventApi, MetricsApi, TimelineApi
+from audit.infrastructure.parsing import parse
+from audit.infrastructure.postgres_log import PostgresEventLog
+from audit.infrastructure.postgres_reads import PostgresLists, PostgresLives, PostgresSums
+from audit.settings import AuditSettings
+from chassis.database import Database
+from chassis.migrations import check_current
+from chassis.serving import Process, Registration, launch
+from kernel.clock import Clock, SystemClock
+from whatlead.audit.v1 import (
+    event_pb2,
+    event_pb2_grpc,
+    metrics_pb2,
+    metrics_pb2_grpc,
+    timeline_pb2,
+    timeline_pb2_grpc,
+)
+
+
+def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Process:
+    """Tie audit's parts together."""
+    log = PostgresEventLog(database)
+    lives = PostgresLives(database)
+    sums = PostgresSums(database)
+    announcements = Announcements()
+    events = EventApi(
+        record=partial(record_events, parse=parse, log=log, announce=announcements.announce, clock=clock),
+        page=PostgresLists(database).newest,
+        announcements=announcements,
+    )
+    timelines = TimelineApi(explain=partial(explain_intent, lives=lives, clock=clock))
+    metrics = MetricsApi(
+        measure_instance=partial(measure_instance, sums=sums, clock=clock),
+        measure_organization=partial(measure_organization, sums=sums, clock=clock),
+    )
+    return Process(
+        name="audit",
+        settings=settings,
+        registrations=(
+            Registration(
+                descriptor=event_pb2.DESCRIPTOR.services_by_name["EventService"],
+                servicer=events,
+                add=event_pb2_grpc.add_EventServiceServicer_to_server,
+            ),
+            Registration(
+                descriptor=timeline_pb2.DESCRIPTOR.services_by_name["TimelineService"],
+                servicer=timelines,
+                add=timeline_pb2_grpc.add_TimelineServiceServicer_to_server,
+            ),
+            Registration(
+                descriptor=metrics_pb2.DESCRIPTOR.services_by_name["MetricsService"],
+                servicer=metrics,
+                add=metrics_pb2_grpc.add_MetricsServiceServicer_to_server,
+            ),
+        ),
+        loops={
+            "partitions": partial(
+                keep_partitions_ahead, ensure=log.ensure_partitions, weeks=settings.audit_partition_weeks
+            )
+        },
+    )
+
+
+@asynccontextmanager
+async def compose(settings: AuditSettings) -> AsyncIterator[Process]:
+    """Open what audit needs, and close it at the end."""
+    database = Database.connect(settings.database_url.get_secret_value(), application="audit")
+    try:
+        await check_current(database, "audit")
+        yield assemble(settings, database, SystemClock())
+    finally:
+        await database.close()
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Run audit until it is asked to stop; everything it needs is in the environment."""
+    if argv:
+        sys.stderr.write("audit takes no arguments; its settings are WHATLEAD_… variables\n")
+        return 2
+    return launch("audit", AuditSettings, compose)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,233 @@
+"""Answer audit's calls: translate, ask the use case, translate back. Decides nothing and knows no table."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import grpc
+import structlog
+
+from audit.application.record_events import Kept
+from audit.application.watching import Announcements
+from audit.domain.arrival import CONFLICTING_DUPLICATE, Refused
+from audit.domain.metrics import InstanceMetrics, OrganizationMetrics
+from audit.domain.timeline import Timeline
+from audit.infrastructure.parsing import TYPES
+from audit.infrastructure.postgres_reads import EARLIEST, LAST_ID, LATEST, Listing, Stored
+from audit.infrastructure.wire import (
+    asked_moment,
+    instance_response,
+    organization_response,
+    stored_event,
+    timeline_response,
+)
+from chassis import paging
+from chassis.errors_grpc import to_status
+from chassis.identity import Role, current_caller, current_peer
+from chassis.telemetry import meter
+from kernel.errors import Failure, Kind, Violation, invalid, not_found
+from whatlead.audit.v1 import (
+    event_pb2,
+    event_pb2_grpc,
+    metrics_pb2,
+    metrics_pb2_grpc,
+    timeline_pb2,
+    timeline_pb2_grpc,
+)
+from whatlead.error.v1 import error_pb2
+
+HEARTBEAT_SECONDS = 5.0
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 1_000
+
+log = structlog.get_logger()
+_recorded = meter.create_counter("whatlead.audit.events.recorded", description="Events stored, by producer.")
+_refused = meter.create_counter("whatlead.audit.events.refused", description="Events set aside, by reason.")
+
+_REFUSAL_KINDS = {
+    CONFLICTING_DUPLICATE: Kind.ALREADY_EXISTS,
+    "ROLE_NOT_ALLOWED": Kind.PERMISSION_DENIED,
+}
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Record(Protocol):
+    """Store the events of a peer."""
+
+    def __call__(self, items: Sequence[bytes], *, peer: str) -> Awaitable[Kept]: ...
+
+
+class Page(Protocol):
+    """Read the newest events with ids below one."""
+
+    def __call__(self, asked: Listing, *, before: UUID, size: int) -> Awaitable[Sequence[Stored]]: ...
+
+
+class EventApi(event_pb2_grpc.EventServiceServicer):
+    """EventService."""
+
+    def __init__(self, *, record: Record, page: Page, announcements: Announcements) -> None:
+        self._record = record
+        self._page = page
+        self._announcements = announcements
+
+    async def RecordEvents(  # noqa: N802
+        self, request: event_pb2.RecordEventsRequest, context: Context
+    ) -> event_pb2.RecordEventsResponse:
+        """Store what is new; name what was set aside."""
+        peer = current_peer().service
+        kept = await self._record(request.events, peer=peer)
+        _recorded.add(len(kept.new), {"producer": peer})
+        for refused in kept.refused:
+            _alarm(refused, peer)
+        return event_pb2.RecordEventsResponse(refusals=[_refusal(refused) for refused in kept.refused])
+
+    async def ListEvents(  # noqa: N802
+        self, request: event_pb2.ListEventsRequest, context: Context
+    ) -> event_pb2.ListEventsResponse:
+        """List the organization's events, newest first."""
+        organization_id = current_caller().organization_id
+        asked = _listing(organization_id, request)
+        size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        bound_to = _filter_of(request)
+        before = LAST_ID
+        if request.page_token:
+            before = UUID(paging.decode(request.page_token, organization_id=organization_id, filter=bound_to))
+        found = await self._page(asked, before=before, size=size + 1)
+        response = event_pb2.ListEventsResponse(
+            events=[stored_event(one.body, one.recorded_at) for one in found[:size]]
+        )
+        if len(found) > size:
+            response.next_page_token = paging.encode(
+                organization_id=organization_id, filter=bound_to, position=str(found[size - 1].event_id)
+            )
+        return response
+
+    async def WatchEvents(  # noqa: N802
+        self, request: event_pb2.WatchEventsRequest, context: Context
+    ) -> AsyncIterator[event_pb2.WatchEventsResponse]:
+        """Stream what is stored from now on; an empty message tells that the stream stands."""
+        _no_zero_bytes(campaign_id=request.campaign_id)
+        with self._announcements.watching(
+            organization_id=current_caller().organization_id,
+            types=frozenset(TYPES[number] for number in request.types),
+            campaign_id=request.campaign_id,
+        ) as watcher:
+            yield event_pb2.WatchEventsResponse()
+            while True:
+                batch = await watcher.next(HEARTBEAT_SECONDS)
+                yield event_pb2.WatchEventsResponse(events=[stored_event(one.body, one.recorded_at) for one in batch])
+
+
+class TimelineApi(timeline_pb2_grpc.TimelineServiceServicer):
+    """TimelineService."""
+
+    def __init__(self, *, explain: Callable[..., Awaitable[Timeline]]) -> None:
+        self._explain = explain
+
+    async def GetMessageIntentTimeline(  # noqa: N802
+        self, request: timeline_pb2.GetMessageIntentTimelineRequest, context: Context
+    ) -> timeline_pb2.GetMessageIntentTimelineResponse:
+        """Tell the life of an intent of the caller's organization."""
+        try:
+            intent_id = UUID(request.intent_id)
+        except ValueError:
+            raise invalid(Violation(field="intent_id", description="must be a UUID")) from None
+        organization_id = current_caller().organization_id
+        if not organization_id:
+            raise not_found("intent")
+        timeline = await self._explain(organization_id=organization_id, intent_id=intent_id)
+        return timeline_response(str(intent_id), timeline)
+
+
+class MetricsApi(metrics_pb2_grpc.MetricsServiceServicer):
+    """MetricsService."""
+
+    def __init__(
+        self,
+        *,
+        measure_instance: Callable[..., Awaitable[InstanceMetrics]],
+        measure_organization: Callable[..., Awaitable[OrganizationMetrics]],
+    ) -> None:
+        self._measure_instance = measure_instance
+        self._measure_organization = measure_organization
+
+    async def GetInstanceMetrics(  # noqa: N802
+        self, request: metrics_pb2.GetInstanceMetricsRequest, context: Context
+    ) -> metrics_pb2.GetInstanceMetricsResponse:
+        """Count what happened to one instance of the caller's organization."""
+        _no_zero_bytes(instance_id=request.instance_id, campaign_id=request.campaign_id)
+        metrics = await self._measure_instance(
+            organization_id=current_caller().organization_id,
+            instance_id=request.instance_id,
+            campaign_id=request.campaign_id,
+            minutes=request.window_minutes,
+        )
+        return instance_response(request.instance_id, metrics)
+
+    async def GetOrganizationMetrics(  # noqa: N802
+        self, request: metrics_pb2.GetOrganizationMetricsRequest, context: Context
+    ) -> metrics_pb2.GetOrganizationMetricsResponse:
+        """Count what happened in the caller's organization, or in a named one for the platform role."""
+        _no_zero_bytes(organization_id=request.organization_id, campaign_id=request.campaign_id)
+        organization_id = _measured_organization(request.organization_id)
+        metrics = await self._measure_organization(
+            organization_id=organization_id, campaign_id=request.campaign_id, minutes=request.window_minutes
+        )
+        return organization_response(organization_id, metrics)
+
+
+def _measured_organization(named: str) -> str:
+    caller = current_caller()
+    if named and named != caller.organization_id and caller.role is not Role.PLATFORM:
+        raise Failure(
+            Kind.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", f"role {caller.role} may not name another organization"
+        )
+    if not (named or caller.organization_id):
+        raise invalid(Violation(field="organization_id", description="is needed with the platform role"))
+    return named or caller.organization_id
+
+
+def _alarm(refused: Refused, peer: str) -> None:
+    """Say aloud what was set aside, without its content. A changed event is either a bug or a forgery."""
+    _refused.add(1, {"reason": refused.reason, "producer": peer})
+    say = log.error if refused.reason == CONFLICTING_DUPLICATE else log.warning
+    say("event.refused", item_id=refused.item_id, reason=refused.reason, problem=refused.message, producer=peer)
+
+
+def _refusal(refused: Refused) -> error_pb2.Refusal:
+    kind = _REFUSAL_KINDS.get(refused.reason, Kind.INVALID_ARGUMENT)
+    return error_pb2.Refusal(item_id=refused.item_id, status=to_status(Failure(kind, refused.reason, refused.message)))
+
+
+def _listing(organization_id: str, request: event_pb2.ListEventsRequest) -> Listing:
+    _no_zero_bytes(campaign_id=request.campaign_id, instance_id=request.instance_id, aggregate_id=request.aggregate_id)
+    return Listing(
+        organization_id=organization_id,
+        types=[TYPES[number].value for number in request.types],
+        campaign_id=request.campaign_id,
+        instance_id=request.instance_id,
+        aggregate_id=request.aggregate_id,
+        start=asked_moment(request.start_time, "start_time") if request.HasField("start_time") else EARLIEST,
+        until=asked_moment(request.end_time, "end_time") if request.HasField("end_time") else LATEST,
+    )
+
+
+def _filter_of(request: event_pb2.ListEventsRequest) -> bytes:
+    bound_to = event_pb2.ListEventsRequest()
+    bound_to.CopyFrom(request)
+    bound_to.ClearField("page_token")
+    bound_to.ClearField("page_size")
+    return bound_to.SerializeToString(deterministic=True)
+
+
+def _no_zero_bytes(**fields: str) -> None:
+    """Refuse what no stored word can hold. Raises `Failure` INVALID_ARGUMENT naming every such field."""
+    bad = [
+        Violation(field=name, description="must not hold a zero byte")
+        for name, value in fields.items()
+        if "\0" in value
+    ]
+    if bad:
+        raise invalid(*bad)
