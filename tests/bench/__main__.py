@@ -151,7 +151,7 @@ def main() -> int:
     }
     (_ROOT / "build" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(report.table(bench.samples, f"medians [least-most] of {runs} alternating runs"))
+    console.print(report.table(bench.samples, f"medians, least and most of {runs} alternating runs"))
     console.print(report.parts_table(bench.samples))
     for failure in bench.failures:
         console.print(f"not measured: {failure}", markup=False)

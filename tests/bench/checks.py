@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from chassis.clients import internal_channel
-from chassis.settings import ServiceSettings
 from tests.bench.governed import ORGANIZATION
 from tests.bench.loads import Loads
 from tests.bench.report import OURS
 from tests.bench.samples import Measure, Sample, Unfinished
 
+from chassis.clients import internal_channel
+from chassis.settings import ServiceSettings
 from console.system import System
 from whatlead.control.v1 import control_pb2
 from whatlead.control.v1.control_pb2_grpc import ControlServiceStub

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from itertools import count
 from uuid import uuid4
 
-from console.pki import mint_token
 from tests.bench.loads import Loads
 from tests.bench.processor_time import Processes, used_per_message
 from tests.bench.report import OURS
@@ -18,6 +17,7 @@ from tests.bench.samples import Measure, Sample, Unfinished
 from tests.bench.traffic import in_flight, looks
 
 from console.connection import Clients, clients
+from console.pki import mint_token
 from console.system import System
 from kernel.errors import Failure, Kind
 from whatlead.audit.v1 import metrics_pb2
