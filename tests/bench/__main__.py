@@ -17,13 +17,15 @@ from pathlib import Path
 import asyncpg
 import uvloop
 from rich.console import Console
-from tests.bench import peers, peers_pgqueuer, peers_procrastinate, report
+from tests.bench import checks, governed, latency, peers, peers_pgqueuer, peers_procrastinate, report
 from tests.bench.loads import FULL, QUICK, Loads
 from tests.bench.machine import commit, machine, versions
 from tests.bench.samples import Sample, Unfinished
 
 from chassis.postgres_embedded import EmbeddedPostgres
+from console.ports import find_free
 from console.processes import ProcessEnded
+from console.system import System, running_system
 from kernel.errors import Failure
 
 _ROOT = Path(__file__).parents[2]
@@ -61,30 +63,23 @@ class Bench:
                         self._failed(f"{name}, run {number + 1}: {_leaves(group)}")
 
     @asynccontextmanager
-    async def _servers(self, contestants: list[str]) -> AsyncIterator[tuple[EmbeddedPostgres, object]]:
+    async def _servers(self, contestants: list[str]) -> AsyncIterator[tuple[EmbeddedPostgres, System | None]]:
         async with AsyncExitStack() as stack:
             if report.OURS not in contestants:
                 yield await stack.enter_async_context(EmbeddedPostgres(self._folder / "postgres")), None
                 return
-            from tests.bench import governed
-
-            from console.ports import find_free
-            from console.system import running_system
-
             system = await stack.enter_async_context(
                 running_system(self._folder, find_free(1), profile="clean", extra=governed.ENVIRONMENT)
             )
             await governed.rest(system)
             yield system.postgres, system
 
-    async def _contestant(self, name: str, postgres: EmbeddedPostgres, system: object) -> AsyncIterator[Sample]:
-        if name != report.OURS:
+    async def _contestant(self, name: str, postgres: EmbeddedPostgres, system: System | None) -> AsyncIterator[Sample]:
+        if system is None or name != report.OURS:
             async with _PEERS[name](postgres.url(database=f"bench_{name}")) as peer:
                 async for sample in peers.measure(peer, self._loads, self._folder, postgres.pid or 0):
                     yield sample
             return
-        from tests.bench import checks, governed, latency
-
         async with governed.working(system) as stubs:
             for figures in (
                 governed.measure(system, stubs, self._loads),
