@@ -1,0 +1,61 @@
+"""A span and a duration for every call served. Knows no status but the one the call ended with."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+
+from chassis.interceptors.call import Call
+from chassis.telemetry import context_from, meter, tracer
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+# The server's own trouble; what a caller did wrong is no error of a server's span.
+_ERRORS = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+_duration = meter.create_histogram(
+    "rpc.server.call.duration",
+    unit="s",
+    description="Duration of calls served.",
+    explicit_bucket_boundaries_advisory=SECONDS,
+)
+
+
+def _traceparent(call: Call) -> str:
+    for key, value in call.context.invocation_metadata() or ():
+        if key == "traceparent" and isinstance(value, str):
+            return value
+    return ""
+
+
+@asynccontextmanager
+async def telemetry(call: Call) -> AsyncIterator[None]:
+    """Run the call in a span, child of the caller's, and measure it."""
+    name, begun = call.method[1:], time.time_ns()
+    attributes = {"rpc.system.name": "grpc", "rpc.method": name}
+    span = tracer.start_span(
+        name, context_from(_traceparent(call)), kind=SpanKind.SERVER, attributes=attributes, start_time=begun
+    )
+    token = otel_context.attach(trace.set_span_in_context(span))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+        attributes["rpc.response.status_code"] = call.status.name
+        if call.status in _ERRORS:
+            attributes["error.type"] = call.reason or call.status.name
+            span.set_status(StatusCode.ERROR, call.reason)
+        span.set_attributes(attributes)
+        span.end()
+        _duration.record(call.seconds, attributes)

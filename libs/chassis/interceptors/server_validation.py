@@ -1,0 +1,29 @@
+"""Reads the request and refuses a bad one, before the handler sees it. Knows no rule's meaning."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from google.protobuf.message import DecodeError, Message
+
+from chassis.interceptors.call import Call, Layer
+from chassis.validation import Rules
+from kernel.errors import Failure, Kind
+
+
+def validation(rules: Rules, read: Callable[[bytes], Message]) -> Layer:
+    """Make the layer for a method whose requests `read` reads."""
+
+    @asynccontextmanager
+    async def validated(call: Call) -> AsyncIterator[None]:
+        try:
+            request = read(call.raw_request)
+        except DecodeError:
+            raise Failure(
+                Kind.INVALID_ARGUMENT, "INVALID_FIELD", "the request is not a message of this method"
+            ) from None
+        call.raw_request = b""
+        rules.check(request)
+        call.request = request
+        yield
+
+    return validated
