@@ -1,0 +1,1 @@
+"""What the gate knows about messages, limits and numbers. Pure: no wire, store, clock or randomness."""

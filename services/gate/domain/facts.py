@@ -1,0 +1,91 @@
+"""What a decision is made from. Knows nothing of where facts come from; holds no number and no text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from gate.domain.policy import Policy
+from gate.domain.schedule import Schedule, Slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is judged. `accepted` tells an intent that was decided before from a new one; a new one's id may be any."""
+
+    intent_id: UUID
+    organization_id: str
+    campaign_id: str
+    instance_id: str
+    expire_time: datetime
+    hold_if_paused: bool
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cooldown:
+    """A time in which an instance does not send."""
+
+    reason: str
+    level: int
+    start_time: datetime
+    end_time: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Instance:
+    """A number to send from, with the schedule that a batch of decisions takes its slots from."""
+
+    instance_id: str
+    connected: bool
+    cooldown: Cooldown | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What control is asked about; an empty instance or campaign stands for none."""
+
+    organization_id: str
+    instance_id: str = ""
+    campaign_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Control says no: until when, if it ends by itself, and why."""
+
+    until: datetime | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """One answer of control. Scopes that were not asked about count as unreachable."""
+
+    asked: frozenset[Scope] = frozenset()
+    pauses: Mapping[Scope, Pause] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+    def knows(self, scope: Scope) -> bool:
+        """Tell whether control answered for `scope`."""
+        return scope in self.asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything else that a decision depends on.
+
+    `instances` holds the one that the intent names, if it is registered, or all that could be chosen. `held` is the
+    slot that an accepted intent has, in the schedule of `held_by`.
+    """
+
+    mobile: bool
+    suppressed: bool
+    duplicate: bool
+    policy: Policy
+    policy_version: int
+    controls: Controls
+    instances: Sequence[Instance]
+    held: Slot | None = None
+    held_by: str = ""

@@ -1,0 +1,71 @@
+"""Judge phone numbers: which are mobiles, and which two forms are one person. Knows nothing of what is sent to them.
+
+Nearly all numbers are Brazilian and are judged by a rule of our own, which is also needed: phone libraries call the
+forms without the ninth digit invalid or landlines. Everything else is left to `phonenumbers`.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import phonenumbers
+
+# Area codes in use, Anatel's national numbering plan (Resolução 749/2022).
+AREA_CODES = frozenset(
+    str(code)
+    for codes in (
+        (*range(11, 20), 21, 22, 24, 27, 28),
+        (*range(31, 36), 37, 38, *range(41, 50), 51, 53, 54, 55),
+        (*range(61, 70), 71, 73, 74, 75, 77, 79),
+        (*range(81, 90), *range(91, 100)),
+    )
+    for code in codes
+)
+_BRAZILIAN_MOBILE = re.compile(r"\+55([1-9][0-9])(?:9([0-9]{8})|([6-9][0-9]{7}))", re.ASCII)
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_FOREIGN_MOBILES = frozenset(
+    {
+        phonenumbers.PhoneNumberType.MOBILE,
+        phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
+        phonenumbers.PhoneNumberType.UNKNOWN,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A number that can be written to: as the caller gave it, and in the form in which twins are equal."""
+
+    given: str
+    canonical: str
+
+
+def recognise(number: str) -> Recipient | None:
+    """Return the recipient that an E.164 number names, or None if it is no mobile number.
+
+    A Brazilian mobile has 9 digits that begin with 9 after its area code; its older form lacks that 9 and begins with 6
+    to 9. Both are one recipient. The number given is what is sent to: only matching uses the canonical form.
+    """
+    if (brazilian := _BRAZILIAN_MOBILE.fullmatch(number)) is not None:
+        area, subscriber, older = brazilian.groups()
+        if area not in AREA_CODES:
+            return None
+        return Recipient(given=number, canonical=f"55{area}9{subscriber or older}")
+    if number.startswith("+55") or not _is_foreign_mobile(number):
+        return None
+    return Recipient(given=number, canonical=number[1:])
+
+
+@lru_cache(maxsize=16_384)
+def _is_foreign_mobile(number: str) -> bool:
+    if _E164.fullmatch(number) is None:
+        return False
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return False
+    kind = phonenumbers.number_type(parsed)
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN:
+        return phonenumbers.is_valid_number(parsed)
+    return kind in _FOREIGN_MOBILES
