@@ -25,7 +25,7 @@ class Databases:
         """Return the URL of a new database, under the role of `service`, with its migrations run."""
         template = self._templates.get(service) or await self._make_template(service)
         name = f"{service}_{next(self._numbers)}"
-        await self._administer(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await self.administer(f"CREATE DATABASE {name} TEMPLATE {template}")
         self._names.append(name)
         return service_url(self.server.url(database=name), service, self.server.password)
 
@@ -39,6 +39,13 @@ class Databases:
         self._databases.append(database)
         return database
 
+    async def empty(self) -> str:
+        """Return the administrator's URL of a new, empty database."""
+        name = f"empty_{next(self._numbers)}"
+        await self.administer(f"CREATE DATABASE {name}")
+        self._names.append(name)
+        return self.server.url(database=name)
+
     @asynccontextmanager
     async def for_one_test(self) -> AsyncIterator["Databases"]:
         """Close and drop at the end what was made within."""
@@ -48,16 +55,17 @@ class Databases:
             while self._databases:
                 await self._databases.pop().close()
             while self._names:
-                await self._administer(f"DROP DATABASE IF EXISTS {self._names.pop()} WITH (FORCE)")
+                await self.administer(f"DROP DATABASE IF EXISTS {self._names.pop()} WITH (FORCE)")
 
     async def _make_template(self, service: str) -> str:
         name = f"template_{service}"
-        await self._administer(f"CREATE DATABASE {name}")
+        await self.administer(f"CREATE DATABASE {name}")
         await migrate(self.server.url(database=name), service, self.server.password)
         self._templates[service] = name
         return name
 
-    async def _administer(self, statement: str) -> None:
+    async def administer(self, statement: str) -> None:
+        """Run one statement as superuser, outside of any transaction."""
         connection = await asyncpg.connect(self.server.url(database="postgres"))
         try:
             await connection.execute(statement)

@@ -51,7 +51,7 @@ async def check_current(database: Database, service: str) -> None:
         raise Failure(
             Kind.FAILED_PRECONDITION,
             "SCHEMA_OUTDATED",
-            f"the schema of {service} is at {applied or 'nothing'}, this version needs {wanted}: run `whatlead migrate`",
+            f"the schema of {service} is at {applied or 'nothing'}, this code needs {wanted}: run `whatlead migrate`",
         )
 
 

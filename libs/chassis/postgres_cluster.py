@@ -101,9 +101,9 @@ class Cluster:
         with os.fdopen(descriptor, "w") as file:
             file.write(password)
         self.isolation.give(password_file)
-        locale = ("--locale=C",)
+        locale = ["--locale=C"]
         if self._major_version() >= 17:
-            locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+            locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         try:
             answer = subprocess.run(  # noqa: S603
                 self.isolation.command(

@@ -10,7 +10,15 @@ import structlog
 from chassis.outbox.parcels import Parcel, Receiver, Refusal, SetAside
 from kernel.errors import Failure, Kind
 
-_TRANSIENT = frozenset({Kind.UNAVAILABLE, Kind.DEADLINE_EXCEEDED})
+_NOT_ABOUT_THE_ITEMS = frozenset(
+    {
+        Kind.UNAVAILABLE,
+        Kind.DEADLINE_EXCEEDED,
+        Kind.UNAUTHENTICATED,
+        Kind.PERMISSION_DENIED,
+        Kind.FAILED_PRECONDITION,
+    }
+)
 _log = structlog.get_logger("outbox")
 
 Item = tuple[str, bytes]
@@ -54,7 +62,7 @@ async def deliver(receiver: Receiver, payload: bytes) -> Outcome:
         async with asyncio.timeout(receiver.timeout.total_seconds()):
             return Delivered(refusals=await receiver.deliver(payload))
     except Failure as failure:
-        if failure.kind in _TRANSIENT:
+        if failure.kind in _NOT_ABOUT_THE_ITEMS:
             return Unreachable(reason=failure.reason)
         if failure.kind is Kind.INVALID_ARGUMENT:
             return Rejected(reason=failure.reason, message=str(failure))
@@ -98,11 +106,21 @@ async def sift(receiver: Receiver, items: Sequence[Item], *, sifted: Sifted, kno
             assert_never(outcome)
 
 
+def items_of(receiver: Receiver, parcel: Parcel) -> list[Item]:
+    """Take a parcel apart; one that cannot be read is a single item under the parcel's own id."""
+    try:
+        items = list(receiver.split(parcel.payload))
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it must not block others
+        _log.exception("outbox.parcel_unreadable", receiver=parcel.receiver, parcel_id=str(parcel.parcel_id))
+        items = []
+    return items or [(str(parcel.parcel_id), parcel.payload)]
+
+
 def set_aside(receiver: Receiver, parcels: Sequence[Parcel], refusals: Sequence[Refusal]) -> list[SetAside]:
     """Find the refused items in the parcels they came with."""
     if not refusals:
         return []
-    contents = {item_id: (parcel, payload) for parcel in parcels for item_id, payload in receiver.split(parcel.payload)}
+    contents = {item_id: (parcel, payload) for parcel in parcels for item_id, payload in items_of(receiver, parcel)}
     result = []
     for refusal in refusals:
         parcel, payload = contents.get(refusal.item_id, (parcels[0], b""))

@@ -22,10 +22,12 @@ from chassis.outbox.delivery import (
     Troubled,
     Unreachable,
     deliver,
+    items_of,
     set_aside,
     sift,
 )
 from chassis.outbox.parcels import Parcel, Receiver, Refusal
+from kernel.errors import Failure
 
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 5.0
@@ -58,12 +60,13 @@ class Lane:
         self._memory_bytes = memory_bytes
         self._queue: deque[Parcel] = deque()
         self._held: dict[UUID, tuple[Parcel, float]] = {}
-        self._bytes = 0
+        self.held_bytes = 0
         self._items = 0
         self._failures = 0
         self._wake = asyncio.Event()
         self._full = asyncio.Event()
         self.hurry = False
+        self.expects_more = False
 
     @property
     def idle(self) -> bool:
@@ -72,13 +75,13 @@ class Lane:
 
     @property
     def has_room(self) -> bool:
-        """The receiver answers, and memory is half empty: parcels may be taken from the table."""
-        return self._failures == 0 and self._bytes < self._memory_bytes // 2
+        """Parcels may be taken from the table: memory is half empty and nothing in it waits for the receiver."""
+        return (self._failures == 0 or self.idle) and self.held_bytes < self._memory_bytes // 2
 
     @property
     def room(self) -> int:
         """How many bytes more may be taken."""
-        return self._memory_bytes - self._bytes
+        return self._memory_bytes - self.held_bytes
 
     def held(self, *, longer_than: float = 0.0) -> list[UUID]:
         """Return the parcels in memory that came or were renewed at least so many seconds ago."""
@@ -88,14 +91,14 @@ class Lane:
     def offer(self, parcel: Parcel) -> bool:
         """Take the parcel into memory unless it is there or memory is full."""
         size = len(parcel.payload)
-        if parcel.parcel_id in self._held or (self._held and self._bytes + size > self._memory_bytes):
+        if parcel.parcel_id in self._held or (self._held and self.held_bytes + size > self._memory_bytes):
             return False
         self._held[parcel.parcel_id] = (parcel, asyncio.get_running_loop().time())
         self._queue.append(parcel)
-        self._bytes += size
+        self.held_bytes += size
         self._items += parcel.items
         self._wake.set()
-        if self._bytes >= self.receiver.max_bytes or self._items >= self.receiver.max_items:
+        if self.held_bytes >= self.receiver.max_bytes or self._items >= self.receiver.max_items:
             self._full.set()
         return True
 
@@ -112,13 +115,14 @@ class Lane:
             elif parcel_id in queued:
                 self._queue.remove(parcel)
                 self._forget([parcel])
+                self._settled()
 
     def drop_all(self) -> list[UUID]:
         """Empty the memory; the table still has everything."""
         parcel_ids = list(self._held)
         self._queue.clear()
         self._held.clear()
-        self._bytes = self._items = 0
+        self.held_bytes = self._items = 0
         return parcel_ids
 
     async def run(self) -> None:
@@ -161,8 +165,7 @@ class Lane:
                 case Unreachable():
                     self._failed(outcome.reason)
                 case Rejected() | Troubled() if len(batch) > 1:
-                    for parcel in batch:
-                        await self._deliver_alone(parcel, await deliver(self.receiver, parcel.payload))
+                    await self._deliver_one_by_one(batch)
                 case Rejected() | Troubled():
                     await self._deliver_alone(batch[0], outcome)
                 case _:
@@ -171,6 +174,13 @@ class Lane:
             for parcel in reversed(batch):  # what is neither confirmed nor put off is tried again
                 if parcel.parcel_id in self._held:
                     self._queue.appendleft(parcel)
+
+    async def _deliver_one_by_one(self, batch: Sequence[Parcel]) -> None:
+        for parcel in batch:
+            outcome = await deliver(self.receiver, parcel.payload)
+            await self._deliver_alone(parcel, outcome)
+            if isinstance(outcome, Unreachable):
+                return
 
     async def _deliver_alone(self, parcel: Parcel, outcome: Outcome) -> None:
         match outcome:
@@ -186,15 +196,8 @@ class Lane:
                 assert_never(outcome)
 
     async def _take_apart(self, parcel: Parcel, outcome: Rejected | Troubled) -> None:
-        try:
-            items = list(self.receiver.split(parcel.payload))
-        except Exception:  # noqa: BLE001 - what cannot be read is set aside whole
-            _log.exception("outbox.parcel_unreadable", receiver=parcel.receiver, parcel_id=str(parcel.parcel_id))
-            items = []
-        if not items:
-            items = [(str(parcel.parcel_id), parcel.payload)]
         sifted = Sifted()
-        await sift(self.receiver, items, sifted=sifted, known=outcome)
+        await sift(self.receiver, items_of(self.receiver, parcel), sifted=sifted, known=outcome)
         if sifted.unreachable is not None:
             self._failed(sifted.unreachable)
         elif sifted.troubled:
@@ -210,9 +213,13 @@ class Lane:
             reason=reason,
             tries=parcel.tries,
         )
-        self._failures += 1
-        await self._defer(parcel.receiver, [parcel.parcel_id])
-        self._forget([parcel])
+        try:
+            await self._defer(parcel.receiver, [parcel.parcel_id])
+        except Failure as failure:
+            self._failed(failure.reason)
+        else:
+            self._failures += 1
+            self._forget([parcel])
 
     def _delivered(self, parcels: Sequence[Parcel], refusals: Sequence[Refusal]) -> None:
         for refusal in refusals:
@@ -222,6 +229,8 @@ class Lane:
         self._failures = 0
         self._confirmations.add(parcels, set_aside(self.receiver, parcels, refusals))
         self._forget(parcels)
+        if self.expects_more and self.has_room:
+            self._settled()
 
     def _failed(self, reason: str) -> None:
         self._failures += 1
@@ -230,9 +239,9 @@ class Lane:
     def _forget(self, parcels: Sequence[Parcel]) -> None:
         for parcel in parcels:
             if self._held.pop(parcel.parcel_id, None) is not None:
-                self._bytes -= len(parcel.payload)
+                self.held_bytes -= len(parcel.payload)
                 self._items -= parcel.items
-        if self._bytes < self.receiver.max_bytes and self._items < self.receiver.max_items:
+        if self.held_bytes < self.receiver.max_bytes and self._items < self.receiver.max_items:
             self._full.clear()
 
     async def _back_off(self) -> None:

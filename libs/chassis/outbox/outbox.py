@@ -3,6 +3,7 @@ the table when it was not confirmed within its lease. Knows no service and no me
 """
 
 import asyncio
+import contextlib
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -118,6 +119,11 @@ class Outbox:
         """Return what waits in the table, per receiver; receivers for whom nothing waits are not listed."""
         return await self._store.backlog()
 
+    @property
+    def held_bytes(self) -> int:
+        """How much is in memory."""
+        return sum(lane.held_bytes for lane in self._lanes.values())
+
     def _lane(self, receiver: str) -> Lane:
         try:
             return self._lanes[receiver]
@@ -148,30 +154,32 @@ class Outbox:
     async def _relay(self, stop: asyncio.Event) -> None:
         """Take over what was not confirmed within its lease, and renew the leases of what is in memory."""
         while not stop.is_set():
-            pause = self._lease / 5 * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
             try:
-                full = [await self._relay_lane(lane) for lane in self._lanes.values()]
-                if any(full):
-                    pause = 0.02
+                for lane in self._lanes.values():
+                    await self._relay_lane(lane)
             except Failure as failure:
                 _log.warning("outbox.relay_failed", reason=failure.reason)
-            try:
+            pause = self._lease / 5 * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+                    await self._wait_until_hungry()
 
-    async def _relay_lane(self, lane: Lane) -> bool:
-        """Return whether there may be more to take at once."""
+    async def _relay_lane(self, lane: Lane) -> None:
         name = lane.receiver.name
         if held := lane.held(longer_than=self._lease / 3):
             lane.renewed(held, await self._store.renew(name, held))
-        if not lane.has_room:
-            return False
-        claimed = await self._store.claim(name, parcels=_PARCELS_A_CLAIM, bytes_=lane.room)
-        for parcel in claimed:
-            lane.offer(parcel)
-        return bool(claimed)
+        if lane.has_room:
+            lane.expects_more = False
+            claimed = await self._store.claim(name, parcels=_PARCELS_A_CLAIM, bytes_=lane.room)
+            for parcel in claimed:
+                lane.offer(parcel)
+            lane.expects_more = bool(claimed)
+
+    async def _wait_until_hungry(self) -> None:
+        """Wait until a lane has worked off what it was given from the table."""
+        while not any(lane.expects_more and lane.has_room for lane in self._lanes.values()):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _leave(self) -> None:
         for name, lane in self._lanes.items():

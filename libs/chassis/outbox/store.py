@@ -79,10 +79,10 @@ class Store:
                 receivers=receivers,
                 parcel_ids=parcel_ids,
                 refused_parcel_ids=[item.parcel.parcel_id for item in refused],
-                item_ids=[item.item_id for item in refused],
+                item_ids=[_storable(item.item_id) for item in refused],
                 payloads=[item.payload for item in refused],
-                reasons=[item.reason for item in refused],
-                messages=[item.message for item in refused],
+                reasons=[_storable(item.reason) for item in refused],
+                messages=[_storable(item.message) for item in refused],
             )
 
     async def backlog(self) -> list[Backlog]:
@@ -98,3 +98,8 @@ class Store:
             )
             for row in rows
         ]
+
+
+def _storable(words: str) -> str:
+    """Drop what PostgreSQL's text cannot hold."""
+    return words.replace("\0", "").encode(errors="replace").decode()
