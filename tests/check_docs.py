@@ -16,9 +16,9 @@ SETTINGS = ROOT / "docs" / "settings.md"
 INTRODUCTION = """\
 # Settings
 
-Every process reads its settings once, from environment variables, and lists every bad one at start (exit status 2). A secret
-may stand in a file instead: `<NAME>_FILE` names it. This page is written from the code by `make fmt` and checked by
-`make check`.
+Every process reads its settings once, from environment variables, and lists every bad one at start (exit status 2). A
+secret may stand in a file instead: `<NAME>_FILE` names it. This page is written from the code by `make fmt` and checked
+by `make check`.
 """
 
 
@@ -28,7 +28,7 @@ def _rows(settings: type[BaseSettings], prefix: str, without: set[str]) -> list[
         if name in without:
             continue
         missing = field.default is PydanticUndefined and field.default_factory is None
-        default = "required" if missing else "–" if field.default in (None, "") else f"`{field.default}`"
+        default = "required" if missing else "none" if field.default in (None, "") else f"`{field.default}`"
         rows.append(f"| `{prefix}{name.upper()}` | {default} | {field.description or ''} |")
     return rows
 
