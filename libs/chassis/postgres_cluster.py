@@ -142,6 +142,9 @@ def _serves(pid: int, data: Path) -> bool:
     """Tell whether process `pid` is a PostgreSQL server of `data` (its working directory is its data folder)."""
     if pid <= 0:
         return False
+    if not Path("/proc/self").exists():
+        answer = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607
+        return str(data) in answer.stdout
     try:
         return Path(f"/proc/{pid}/cwd").resolve(strict=True) == data.resolve()
     except OSError:

@@ -51,10 +51,13 @@ class Isolation:
 
     def problem(self) -> str | None:
         """Return why programs would not run this way, or None."""
-        answer = subprocess.run(  # noqa: S603
-            self.command("postgres", "--version"), capture_output=True, text=True, check=False, timeout=30
-        )
-        return None if answer.returncode == 0 else answer.stderr.strip() or f"exit {answer.returncode}"
+        for program in ("postgres", "initdb"):  # they need different libraries
+            answer = subprocess.run(  # noqa: S603
+                self.command(program, "--version"), capture_output=True, text=True, check=False, timeout=30
+            )
+            if answer.returncode != 0:
+                return answer.stderr.strip() or f"{program} ends with {answer.returncode}"
+        return None
 
 
 def isolate(*, binaries: Binaries, home: Path, mode: Mode | None = None) -> Isolation:
@@ -78,15 +81,23 @@ def _as_nobody(*, binaries: Binaries, home: Path) -> Isolation:
     here = Isolation(mode=Mode.NOBODY, binaries=binaries, folder=folder)
     if here.problem() is None:
         return here
-    digest = hashlib.sha256(os.fsencode(binaries.folder.resolve())).hexdigest()[:16]
-    copy = _own_folder(_PERSISTENT_TEMPORARY / f"whatlead-postgres-{digest}", owner=0, mode=0o755)
-    here = Isolation(mode=Mode.NOBODY, binaries=binaries.copied_to(copy), folder=folder)
+    here = Isolation(mode=Mode.NOBODY, binaries=_readable_copy(binaries), folder=folder)
     if (problem := here.problem()) is not None:
         raise IsolationError(
             f"PostgreSQL refuses to run as root, and nobody cannot run it: {problem}; "
             "run as an ordinary user or give WHATLEAD_DATABASE_URL"
         )
     return here
+
+
+def _readable_copy(binaries: Binaries) -> Binaries:
+    digest = hashlib.sha256(os.fsencode(binaries.folder.resolve())).hexdigest()[:16]
+    home = _own_folder(_PERSISTENT_TEMPORARY / f"whatlead-postgres-{digest}", owner=0, mode=0o755)
+    complete, making = home / "copy", home / f"making-{os.getpid()}"
+    if not complete.exists():
+        binaries.copied_to(making)
+        making.rename(complete)
+    return binaries.below(complete)
 
 
 def _own_folder(path: Path, *, owner: int, mode: int) -> Path:
