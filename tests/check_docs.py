@@ -35,11 +35,11 @@ def _rows(settings: type[BaseSettings], prefix: str, without: set[str]) -> list[
 
 def settings_page() -> str:
     """Return docs/settings.md as the code has it."""
-    from audit.settings import Settings as Audit
     from control.settings import Settings as Control
     from executor.settings import Settings as Executor
     from gate.settings import Settings as Gate
 
+    from audit.settings import Settings as Audit
     from chassis.settings import ServiceSettings
     from simulator.settings import SimulatorSettings
 

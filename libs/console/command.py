@@ -119,7 +119,6 @@ def migrate(
 ) -> None:
     """Create or upgrade each service's role and schema; role passwords from WHATLEAD_<SERVICE>_PASSWORD."""
     from chassis.migrations import migrate as run_migrate
-
     from console.ports import SERVICES
 
     chosen = service or list(SERVICES)

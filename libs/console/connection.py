@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chassis.clients import public_channel
-
 from console.pki import mint_token
 from whatlead.audit.v1.event_pb2_grpc import EventServiceStub
 from whatlead.audit.v1.metrics_pb2_grpc import MetricsServiceStub
@@ -22,6 +22,16 @@ from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 from whatlead.gate.v1.gate_pb2_grpc import GateServiceStub
 from whatlead.gate.v1.instance_pb2_grpc import InstanceServiceStub
 from whatlead.gate.v1.policy_pb2_grpc import PolicyServiceStub
+
+if TYPE_CHECKING:
+    from whatlead.audit.v1.event_pb2_grpc import EventServiceAsyncStub
+    from whatlead.audit.v1.metrics_pb2_grpc import MetricsServiceAsyncStub
+    from whatlead.audit.v1.timeline_pb2_grpc import TimelineServiceAsyncStub
+    from whatlead.control.v1.control_pb2_grpc import ControlServiceAsyncStub
+    from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceAsyncStub
+    from whatlead.gate.v1.gate_pb2_grpc import GateServiceAsyncStub
+    from whatlead.gate.v1.instance_pb2_grpc import InstanceServiceAsyncStub
+    from whatlead.gate.v1.policy_pb2_grpc import PolicyServiceAsyncStub
 
 FILE_NAME = "connection.json"
 
@@ -70,14 +80,14 @@ def token_for(data_dir: Path, organization_id: str) -> str:
 class Clients:
     """Stubs of every public service, acting as one caller."""
 
-    gate: GateServiceStub
-    instances: InstanceServiceStub
-    policies: PolicyServiceStub
-    executor: ExecutorServiceStub
-    control: ControlServiceStub
-    events: EventServiceStub
-    timelines: TimelineServiceStub
-    metrics: MetricsServiceStub
+    gate: "GateServiceAsyncStub"
+    instances: "InstanceServiceAsyncStub"
+    policies: "PolicyServiceAsyncStub"
+    executor: "ExecutorServiceAsyncStub"
+    control: "ControlServiceAsyncStub"
+    events: "EventServiceAsyncStub"
+    timelines: "TimelineServiceAsyncStub"
+    metrics: "MetricsServiceAsyncStub"
 
 
 @asynccontextmanager

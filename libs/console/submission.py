@@ -75,7 +75,13 @@ class ResultFile:
         with self._path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if None not in row.values() and row["outcome"] != "ERROR":
-                    yield RowResult(**{**row, "line": int(row["line"])})
+                    yield RowResult(
+                        line=int(row["line"]),
+                        lead_id=row["lead_id"],
+                        intent_id=row["intent_id"],
+                        outcome=row["outcome"],
+                        reason=row["reason"],
+                    )
 
     def append(self, results: Sequence[RowResult]) -> None:
         """Add results and flush them."""

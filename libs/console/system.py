@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from chassis.migrations import migrate
 
+from chassis.migrations import migrate
 from chassis.postgres_embedded import EmbeddedPostgres
 from console import pki
 from console.connection import Connection
