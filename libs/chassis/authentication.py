@@ -74,7 +74,7 @@ class Tokens:
             )
         except jwt.ExpiredSignatureError:
             raise _refused("the token has expired") from None
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
             # What exactly is wrong helps only those who try.
             raise _refused("the token does not verify") from None
         return _caller(claims), float(claims["exp"])
@@ -82,7 +82,7 @@ class Tokens:
 
 def _caller(claims: dict[str, Any]) -> Caller:
     subject, organization_id, role = claims["sub"], claims.get("organization_id", ""), claims.get("role")
-    if role not in set(Role):
+    if role not in tuple(Role):
         raise _refused("the token's role is not one of owner, admin, member, platform")
     if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
         raise _refused("the token's subject is not 1 to 256 printable characters")

@@ -12,19 +12,19 @@ _MAX_BODY = 4 * 1024 * 1024
 
 
 class HttpListener:
-    """Serves `/metrics`, `/healthz` (200 while `healthy`, else 503) and `routes`."""
+    """Serves `/metrics`, `/healthz` (200 while `healthy`, else 503) and `routes`, with `grace` seconds at the stop."""
 
-    def __init__(self, routes: Sequence[web.RouteDef], healthy: Callable[[], bool]) -> None:
+    def __init__(self, routes: Sequence[web.RouteDef], healthy: Callable[[], bool], grace: float) -> None:
         application = web.Application(client_max_size=_MAX_BODY)
         application.add_routes([web.get("/metrics", _metrics), web.get("/healthz", self._health), *routes])
         self._healthy = healthy
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=grace)
 
-    async def start(self, address: str, grace: float) -> int:
-        """Listen. Returns the port. Requests under way at the stop have `grace` seconds."""
+    async def start(self, address: str) -> int:
+        """Listen. Returns the port."""
         host, port = split_address(address)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, shutdown_timeout=grace)
+        site = web.TCPSite(self._runner, host, port)
         try:
             await site.start()
         except OSError as error:

@@ -77,7 +77,7 @@ async def serving(process: Process) -> AsyncIterator[Ports]:
             stack.push_async_callback(callback)
         listeners = await _Listeners.of(process)
         stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
+        async with _alone(), asyncio.TaskGroup() as group:
             tasks = [group.create_task(_run_loop(name, loop, stop), name=name) for name, loop in process.loops.items()]
             grace = _GRACE_BROKEN_SECONDS
             try:
@@ -90,7 +90,7 @@ async def serving(process: Process) -> AsyncIterator[Ports]:
 
 
 async def run(process: Process) -> None:
-    """Serve until SIGTERM or SIGINT. Raises what a loop died of, in a group."""
+    """Serve until SIGTERM or SIGINT. Raises what a loop died of."""
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
@@ -140,7 +140,7 @@ class _Listeners:
         self._stopping = False
         self._public = GrpcListener(Listener.PUBLIC, tokens, rules, self._add_services)
         self._internal = GrpcListener(Listener.INTERNAL, tokens, rules, self._add_services)
-        self._http = HttpListener(process.http, lambda: not self._stopping)
+        self._http = HttpListener(process.http, lambda: not self._stopping, GRACE_SECONDS)
 
     @classmethod
     async def of(cls, process: Process) -> "_Listeners":
@@ -159,7 +159,7 @@ class _Listeners:
         return Ports(
             public=await self._public.start(settings.public_listen, settings, self._services),
             internal=await self._internal.start(settings.internal_listen, settings, self._services),
-            http=await self._http.start(settings.http_listen, GRACE_SECONDS),
+            http=await self._http.start(settings.http_listen),
         )
 
     async def stop(self, grace: float) -> None:
@@ -170,6 +170,17 @@ class _Listeners:
     def _add_services(self, server: grpc.aio.Server) -> None:
         for registration in self._registrations:
             registration.add(registration.servicer, server)
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Raise what broke the block as it is, where it is only one."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise
 
 
 async def _run_loop(name: str, loop: Loop, stop: asyncio.Event) -> None:

@@ -111,10 +111,14 @@ S = TypeVar("S", bound=BaseSettings)
 
 def problems(error: ValidationError, prefix: str = PREFIX) -> list[str]:
     """Return a line for every bad setting: its variable and what is wrong, never its value."""
-    return [
-        f"{prefix}{'_'.join(str(part) for part in item['loc'][:1]).upper()}: {item['msg']}"
-        for item in error.errors(include_input=False, include_url=False, include_context=False)
-    ]
+    lines = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        variable = prefix + "".join(str(part) for part in item["loc"][:1]).upper()
+        wrong = "not set" if item["type"] == "missing" else item["msg"]
+        if item["type"] == "missing" and f"{variable}_FILE" in os.environ:
+            variable, wrong = f"{variable}_FILE", "names a file that cannot be read"
+        lines.append(f"{variable}: {wrong}")
+    return lines
 
 
 def load(settings_class: type[S]) -> S:

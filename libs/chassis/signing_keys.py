@@ -125,7 +125,8 @@ class UrlKeys:
         await self._fetch()
 
     async def refresh(self) -> None:
-        if time.monotonic() - self._fetched >= _URL_REFRESH_SECONDS:
+        # One call waits for the fetch; the others go on with the keys there are.
+        if time.monotonic() - self._fetched >= _URL_REFRESH_SECONDS and not self._fetching.locked():
             await self._fetch()
 
     async def find(self, key_id: str | None) -> PyJWK | None:

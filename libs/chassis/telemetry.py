@@ -4,8 +4,9 @@ Without an endpoint nothing is recorded, yet every call has a trace id, so that 
 """
 
 import logging
+import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,14 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from chassis.settings import ServiceSettings
@@ -27,9 +35,30 @@ from chassis.settings import ServiceSettings
 tracer = trace.get_tracer("whatlead")
 meter = metrics.get_meter("whatlead")
 
+# A span started with these attributes is kept whatever the ratio says: errors, blocked intents.
+KEEP: Mapping[str, bool] = {"whatlead.keep": True}
+# Bounds of every duration histogram.
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
 _GRPC_PORT = 4317
+_NUMBER = re.compile(r"(?<![\w.-])\+?\d{10,15}(?![\w-])")
 _FLUSH_MILLISECONDS = 3_000
 _propagator = TraceContextTextMapPropagator()
+
+
+class KeepOr(Sampler):
+    """Keeps the spans that must be kept, and of new traces the share `ratio`; a trace once kept is kept whole."""
+
+    def __init__(self, ratio: float) -> None:
+        self._otherwise = ParentBased(TraceIdRatioBased(ratio))
+
+    def should_sample(self, parent_context: Any, trace_id: int, name: str, *rest: Any, **named: Any) -> SamplingResult:
+        attributes = named.get("attributes") or (rest[1] if len(rest) > 1 else None) or {}
+        sampler = ALWAYS_ON if "whatlead.keep" in attributes else self._otherwise
+        return sampler.should_sample(parent_context, trace_id, name, *rest, **named)
+
+    def get_description(self) -> str:
+        return f"KeepOr({self._otherwise.get_description()})"
 
 
 class Telemetry:
@@ -54,7 +83,7 @@ def configure(service: str, settings: ServiceSettings) -> Telemetry:
     if settings.otlp_endpoint is None:
         traces = TracerProvider(resource=resource, sampler=ALWAYS_OFF)
     else:
-        traces = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(settings.trace_sample_ratio)))
+        traces = TracerProvider(resource=resource, sampler=KeepOr(settings.trace_sample_ratio))
         span_exporter, metric_reader = _exporters(settings.otlp_endpoint)
         traces.add_span_processor(BatchSpanProcessor(span_exporter))
         readers.append(metric_reader)
@@ -105,6 +134,13 @@ def _add_trace(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     return event
 
 
+def _mask_numbers(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take phone numbers out of tracebacks: a library's error may quote the value it choked on."""
+    if isinstance(text := event.get("exception"), str):
+        event["exception"] = _NUMBER.sub("<number>", text)
+    return event
+
+
 def _dump(event: Any, **_: Any) -> bytes:
     return orjson.dumps(event, default=str)
 
@@ -124,13 +160,14 @@ def _configure_logs(service: str, level: str) -> None:
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.reset_defaults()
     if sys.stdout.isatty():
-        renderer: Any = structlog.dev.ConsoleRenderer()
+        # Without the values of local variables, which hold whole requests.
+        renderer: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         text = renderer
         factory: Any = structlog.WriteLoggerFactory(sys.stdout)
     else:
-        shared.append(structlog.processors.format_exc_info)
+        shared += [structlog.processors.format_exc_info, _mask_numbers]
         renderer = structlog.processors.JSONRenderer(serializer=_dump)
-        text = structlog.processors.JSONRenderer()
+        text = structlog.processors.JSONRenderer(serializer=lambda event, **_: _dump(event).decode())
         factory = structlog.BytesLoggerFactory(sys.stdout.buffer)
     structlog.configure(
         processors=[*shared, renderer],

@@ -14,8 +14,7 @@ import grpc
 from grpc.aio import ClientCallDetails, ClientInterceptor, Metadata
 
 from chassis.errors_grpc import from_rpc_error
-from chassis.interceptors.server_telemetry import SECONDS
-from chassis.telemetry import current_traceparent, meter
+from chassis.telemetry import SECONDS, current_traceparent, meter
 
 DEFAULT_SECONDS = 30.0
 

@@ -45,6 +45,7 @@ class ServerLayers(grpc.aio.ServerInterceptor):
         self._layers = layers
         self._built: dict[str, _Handler] = {}
         self._streams: dict[asyncio.Task[Any], Call] = {}
+        self._ending = False
 
     async def intercept_service(
         self,
@@ -62,6 +63,7 @@ class ServerLayers(grpc.aio.ServerInterceptor):
 
     def end_streams(self) -> None:
         """End the streams that are open with UNAVAILABLE, so that their readers go elsewhere."""
+        self._ending = True
         for task, call in self._streams.items():
             call.stopping = True
             task.cancel()
@@ -83,6 +85,9 @@ class ServerLayers(grpc.aio.ServerInterceptor):
             if not streaming or task is None:
                 return await behaviour(call)
             self._streams[task] = call
+            if self._ending:
+                call.stopping = True
+                task.cancel()
             try:
                 return await behaviour(call)
             finally:

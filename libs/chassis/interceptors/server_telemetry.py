@@ -10,9 +10,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from chassis.interceptors.call import Call
-from chassis.telemetry import context_from, meter, tracer
+from chassis.telemetry import KEEP, SECONDS, context_from, meter, tracer
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 # The server's own trouble; what a caller did wrong is no error of a server's span.
 _ERRORS = frozenset(
     {
@@ -55,7 +54,14 @@ async def telemetry(call: Call) -> AsyncIterator[None]:
         attributes["rpc.response.status_code"] = call.status.name
         if call.status in _ERRORS:
             attributes["error.type"] = call.reason or call.status.name
+            if not span.is_recording():
+                # Below the one that was not kept, so that it is found by the trace id of the log lines.
+                inside = trace.set_span_in_context(span)
+                span = tracer.start_span(
+                    name, inside, kind=SpanKind.SERVER, attributes={**attributes, **KEEP}, start_time=begun
+                )
             span.set_status(StatusCode.ERROR, call.reason)
-        span.set_attributes(attributes)
-        span.end()
+        if span.is_recording():
+            span.set_attributes(attributes)
+            span.end()
         _duration.record(call.seconds, attributes)
