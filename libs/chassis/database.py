@@ -53,7 +53,10 @@ class Transaction:
         return (await self._run(query, params)).rowcount
 
     async def copy(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> int:
-        """COPY `records` into `table`, the cheapest way in above some 20 rows; conflicts fail the transaction."""
+        """COPY `records` into `table`, the cheapest way in above some 20 rows.
+
+        A conflict raises `asyncpg.UniqueViolationError` and leaves the transaction good for nothing but its end.
+        """
         if not self._started:
             await self._run(_BEGIN, {})
         with translated():

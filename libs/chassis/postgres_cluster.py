@@ -143,7 +143,7 @@ def _serves(pid: int, data: Path) -> bool:
     if pid <= 0:
         return False
     if not Path("/proc/self").exists():
-        answer = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607
+        answer = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
         return str(data) in answer.stdout
     try:
         return Path(f"/proc/{pid}/cwd").resolve(strict=True) == data.resolve()

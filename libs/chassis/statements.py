@@ -9,6 +9,7 @@ from typing import Self
 from sqlalchemy import TextClause, text
 
 _COMMENT_LINE = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+_CAST_BIND = re.compile(r"(?<![:\w]):\w+::")
 _FOLDERS = (("infrastructure", "queries"), ("queries",))
 
 
@@ -22,7 +23,10 @@ class Query:
     @classmethod
     def of(cls, name: str, sql: str) -> Self:
         """Make a query from its text; lines that are comments may hold colons."""
-        return cls(name=name, clause=text(_COMMENT_LINE.sub("", sql).strip().rstrip(";")))
+        statement = _COMMENT_LINE.sub("", sql).strip().rstrip(";")
+        if (misread := _CAST_BIND.search(statement)) is not None:
+            raise ValueError(f"{name}: {misread.group()} is not read as a bind; write CAST(:name AS type)")
+        return cls(name=name, clause=text(statement))
 
 
 class Queries:

@@ -39,12 +39,13 @@ class Confirmations:
     async def run(self) -> None:
         """Confirm until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._parcels:
-                if not await self._commit():
-                    await asyncio.sleep(_RETRY_SECONDS)
-            self._settled()
+            while not self._parcels:
+                self._wake.clear()
+                await self._wake.wait()
+            if not await self._commit():
+                await asyncio.sleep(_RETRY_SECONDS)
+            elif not self._parcels:
+                self._settled()
 
     async def _commit(self) -> bool:
         parcels, self._parcels = self._parcels, []

@@ -1,6 +1,7 @@
 """Make one delivery and say what came of it; find the poison in a batch. Knows no database, no queue and no backoff."""
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -70,7 +71,7 @@ async def deliver(receiver: Receiver, payload: bytes) -> Outcome:
     except (OSError, TimeoutError) as error:
         return Unreachable(reason=type(error).__name__)
     except Exception as error:  # noqa: BLE001 - one item's trouble must not end the process
-        _log.exception("outbox.delivery_raised", receiver=receiver.name)
+        _log.error("outbox.delivery_raised", receiver=receiver.name, **_where(error))
         return Troubled(reason=type(error).__name__)
 
 
@@ -110,8 +111,10 @@ def items_of(receiver: Receiver, parcel: Parcel) -> list[Item]:
     """Take a parcel apart; one that cannot be read is a single item under the parcel's own id."""
     try:
         items = list(receiver.split(parcel.payload))
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it must not block others
-        _log.exception("outbox.parcel_unreadable", receiver=parcel.receiver, parcel_id=str(parcel.parcel_id))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it must not block others
+        _log.error(
+            "outbox.parcel_unreadable", receiver=parcel.receiver, parcel_id=str(parcel.parcel_id), **_where(error)
+        )
         items = []
     return items or [(str(parcel.parcel_id), parcel.payload)]
 
@@ -134,3 +137,9 @@ def set_aside(receiver: Receiver, parcels: Sequence[Parcel], refusals: Sequence[
             )
         )
     return result
+
+
+def _where(error: Exception) -> dict[str, str]:
+    """Say what was raised and where; neither its message nor local variables, which may hold what is delivered."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return {"error": type(error).__name__, "where": f"{last.filename}:{last.lineno}"}

@@ -5,13 +5,14 @@ by parcel and then item by item, so that a poison item is set aside and blocks n
 """
 
 import asyncio
+import contextlib
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol, assert_never
 from uuid import UUID
 
 import structlog
+from opentelemetry import metrics
 
 from chassis.outbox.confirmation import Confirmations
 from chassis.outbox.delivery import (
@@ -26,13 +27,18 @@ from chassis.outbox.delivery import (
     set_aside,
     sift,
 )
+from chassis.outbox.memory import Memory
 from chassis.outbox.parcels import Parcel, Receiver, Refusal
 from kernel.errors import Failure
 
 _FIRST_BACKOFF = 0.05
-_LONGEST_BACKOFF = 5.0
+_LONGEST_BACKOFF = 2.0
 _TRIES_BEFORE_SIFTING_TROUBLE = 3
 _log = structlog.get_logger("outbox")
+_meter = metrics.get_meter("whatlead.outbox")
+_items_delivered = _meter.create_counter("whatlead.outbox.items_delivered", unit="{item}")
+_items_refused = _meter.create_counter("whatlead.outbox.items_refused", unit="{item}")
+_failed_deliveries = _meter.create_counter("whatlead.outbox.failed_deliveries", unit="{delivery}")
 
 
 class Defer(Protocol):
@@ -42,7 +48,7 @@ class Defer(Protocol):
 
 
 class Lane:
-    """The parcels in memory for one receiver."""
+    """The way to one receiver."""
 
     def __init__(
         self,
@@ -54,107 +60,35 @@ class Lane:
         memory_bytes: int,
     ) -> None:
         self.receiver = receiver
+        self._label = {"receiver": receiver.name}
         self._confirmations = confirmations
         self._defer = defer
         self._settled = settled
-        self._memory_bytes = memory_bytes
-        self._queue: deque[Parcel] = deque()
-        self._held: dict[UUID, tuple[Parcel, float]] = {}
-        self.held_bytes = 0
-        self._items = 0
         self._failures = 0
-        self._wake = asyncio.Event()
-        self._full = asyncio.Event()
+        self.memory = Memory(receiver, bound=memory_bytes)
         self.hurry = False
         self.expects_more = False
 
     @property
-    def idle(self) -> bool:
-        """Nothing is in memory."""
-        return not self._held
-
-    @property
-    def has_room(self) -> bool:
+    def hungry(self) -> bool:
         """Parcels may be taken from the table: memory is half empty and nothing in it waits for the receiver."""
-        return (self._failures == 0 or self.idle) and self.held_bytes < self._memory_bytes // 2
-
-    @property
-    def room(self) -> int:
-        """How many bytes more may be taken."""
-        return self._memory_bytes - self.held_bytes
-
-    def held(self, *, longer_than: float = 0.0) -> list[UUID]:
-        """Return the parcels in memory that came or were renewed at least so many seconds ago."""
-        before = asyncio.get_running_loop().time() - longer_than
-        return [parcel_id for parcel_id, (_, since) in self._held.items() if since <= before]
-
-    def offer(self, parcel: Parcel) -> bool:
-        """Take the parcel into memory unless it is there or memory is full."""
-        size = len(parcel.payload)
-        if parcel.parcel_id in self._held or (self._held and self.held_bytes + size > self._memory_bytes):
-            return False
-        self._held[parcel.parcel_id] = (parcel, asyncio.get_running_loop().time())
-        self._queue.append(parcel)
-        self.held_bytes += size
-        self._items += parcel.items
-        self._wake.set()
-        if self.held_bytes >= self.receiver.max_bytes or self._items >= self.receiver.max_items:
-            self._full.set()
-        return True
-
-    def renewed(self, asked: Sequence[UUID], there: set[UUID]) -> None:
-        """Note new leases and forget parcels that another process has delivered meanwhile."""
-        now = asyncio.get_running_loop().time()
-        queued = {parcel.parcel_id for parcel in self._queue}
-        for parcel_id in asked:
-            if parcel_id not in self._held:
-                continue
-            parcel, _ = self._held[parcel_id]
-            if parcel_id in there:
-                self._held[parcel_id] = (parcel, now)
-            elif parcel_id in queued:
-                self._queue.remove(parcel)
-                self._forget([parcel])
-                self._settled()
-
-    def drop_all(self) -> list[UUID]:
-        """Empty the memory; the table still has everything."""
-        parcel_ids = list(self._held)
-        self._queue.clear()
-        self._held.clear()
-        self.held_bytes = self._items = 0
-        return parcel_ids
+        return self.memory.half_empty and (self._failures == 0 or self.memory.empty)
 
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                await self._linger()
-                await self._deliver(self._take())
-                await self._back_off()
-            self._settled()
+            await self.memory.wait()
+            await self._linger()
+            await self._deliver(self.memory.take())
+            if self.memory.empty or (self.expects_more and self.hungry):
+                self._settled()
+            await self._back_off()
 
     async def _linger(self) -> None:
-        if self.receiver.linger and not self.hurry and not self._full.is_set():
-            try:
+        if self.receiver.linger and not self.hurry:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.receiver.linger.total_seconds()):
-                    await self._full.wait()
-            except TimeoutError:
-                pass
-
-    def _take(self) -> list[Parcel]:
-        batch: list[Parcel] = []
-        size = items = 0
-        while self._queue:
-            parcel = self._queue[0]
-            size += len(parcel.payload)
-            items += parcel.items
-            if batch and (size > self.receiver.max_bytes or items > self.receiver.max_items):
-                break
-            batch.append(self._queue.popleft())
-        return batch
+                    await self.memory.wait_until_full()
 
     async def _deliver(self, batch: list[Parcel]) -> None:
         try:
@@ -171,9 +105,7 @@ class Lane:
                 case _:
                     assert_never(outcome)
         finally:
-            for parcel in reversed(batch):  # what is neither confirmed nor put off is tried again
-                if parcel.parcel_id in self._held:
-                    self._queue.appendleft(parcel)
+            self.memory.put_back(batch)  # what is neither delivered nor put off is tried again
 
     async def _deliver_one_by_one(self, batch: Sequence[Parcel]) -> None:
         for parcel in batch:
@@ -219,30 +151,24 @@ class Lane:
             self._failed(failure.reason)
         else:
             self._failures += 1
-            self._forget([parcel])
+            self.memory.forget([parcel])
 
     def _delivered(self, parcels: Sequence[Parcel], refusals: Sequence[Refusal]) -> None:
         for refusal in refusals:
             _log.error(
                 "outbox.item_refused", receiver=self.receiver.name, item_id=refusal.item_id, reason=refusal.reason
             )
+        if refusals:
+            _items_refused.add(len(refusals), self._label)
+        _items_delivered.add(sum(parcel.items for parcel in parcels) - len(refusals), self._label)
         self._failures = 0
         self._confirmations.add(parcels, set_aside(self.receiver, parcels, refusals))
-        self._forget(parcels)
-        if self.expects_more and self.has_room:
-            self._settled()
+        self.memory.forget(parcels)
 
     def _failed(self, reason: str) -> None:
         self._failures += 1
+        _failed_deliveries.add(1, self._label)
         _log.warning("outbox.unreachable", receiver=self.receiver.name, reason=reason, failures=self._failures)
-
-    def _forget(self, parcels: Sequence[Parcel]) -> None:
-        for parcel in parcels:
-            if self._held.pop(parcel.parcel_id, None) is not None:
-                self.held_bytes -= len(parcel.payload)
-                self._items -= parcel.items
-        if self.held_bytes < self.receiver.max_bytes and self._items < self.receiver.max_items:
-            self._full.clear()
 
     async def _back_off(self) -> None:
         if self._failures:

@@ -86,7 +86,7 @@ class Outbox:
 
     def send(self, parcel: Parcel) -> None:
         """Send a committed parcel on from memory. When memory is full, the relay finds it in the table instead."""
-        self._lane(parcel.receiver).offer(parcel)
+        self._lane(parcel.receiver).memory.offer(parcel)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver and relay until `stop`; then drain for a few seconds and leave the rest to others at once."""
@@ -122,7 +122,7 @@ class Outbox:
     @property
     def held_bytes(self) -> int:
         """How much is in memory."""
-        return sum(lane.held_bytes for lane in self._lanes.values())
+        return sum(lane.memory.bytes for lane in self._lanes.values())
 
     def _lane(self, receiver: str) -> Lane:
         try:
@@ -141,7 +141,7 @@ class Outbox:
             lane.hurry = True
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                while not (self._confirmations.idle and all(lane.idle for lane in self._lanes.values())):
+                while not (self._confirmations.idle and all(lane.memory.empty for lane in self._lanes.values())):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -166,24 +166,25 @@ class Outbox:
 
     async def _relay_lane(self, lane: Lane) -> None:
         name = lane.receiver.name
-        if held := lane.held(longer_than=self._lease / 3):
-            lane.renewed(held, await self._store.renew(name, held))
-        if lane.has_room:
+        if held := lane.memory.held(longer_than=self._lease / 3):
+            lane.memory.renewed(held, await self._store.renew(name, held))
+            self._changed.set()
+        if lane.hungry:
             lane.expects_more = False
-            claimed = await self._store.claim(name, parcels=_PARCELS_A_CLAIM, bytes_=lane.room)
+            claimed = await self._store.claim(name, parcels=_PARCELS_A_CLAIM, bytes_=lane.memory.room)
             for parcel in claimed:
-                lane.offer(parcel)
+                lane.memory.offer(parcel)
             lane.expects_more = bool(claimed)
 
     async def _wait_until_hungry(self) -> None:
         """Wait until a lane has worked off what it was given from the table."""
-        while not any(lane.expects_more and lane.has_room for lane in self._lanes.values()):
+        while not any(lane.expects_more and lane.hungry for lane in self._lanes.values()):
             self._changed.clear()
             await self._changed.wait()
 
     async def _leave(self) -> None:
         for name, lane in self._lanes.items():
-            if left := lane.drop_all():
+            if left := lane.memory.drop_all():
                 try:
                     await self._store.release(name, left)
                 except Failure as failure:
