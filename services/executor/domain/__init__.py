@@ -1,0 +1,1 @@
+"""What a job is and how it moves: pure values and functions. Knows no wire, store, provider or clock."""

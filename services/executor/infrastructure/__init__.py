@@ -1,0 +1,1 @@
+"""The ports bound to PostgreSQL, gRPC and HTTP. Decides nothing about jobs."""

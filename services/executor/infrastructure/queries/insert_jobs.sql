@@ -1,0 +1,141 @@
+-- Take over approved intents. A tombstone turns a new one into CANCELED; a higher decision number revives a RETURNED one;
+-- anything else that is there already stays as it is. The share lock on tombstones makes cancellations wait, so that none
+-- is lost between its look at the jobs and its tombstone.
+WITH given AS MATERIALIZED (
+  SELECT
+    item.organization_id,
+    item.intent_id,
+    item.decision_number,
+    item.sequence,
+    item.instance_id,
+    item.campaign_id,
+    item.category,
+    item.recipient,
+    item.recipient_id,
+    item.content,
+    item.submitted_at,
+    item.approved_at,
+    item.approved_until,
+    item.expire_time,
+    item.not_before,
+    item.retry_unknown,
+    item.traceparent
+  FROM unnest(
+    CAST(:organization_ids AS text[]),
+    CAST(:intent_ids AS uuid[]),
+    CAST(:decision_numbers AS integer[]),
+    CAST(:sequences AS bigint[]),
+    CAST(:instance_ids AS text[]),
+    CAST(:campaign_ids AS text[]),
+    CAST(:categories AS text[]),
+    CAST(:recipients AS text[]),
+    CAST(:recipient_ids AS text[]),
+    CAST(:contents AS bytea[]),
+    CAST(:submitteds_at AS timestamptz[]),
+    CAST(:approveds_at AS timestamptz[]),
+    CAST(:approveds_until AS timestamptz[]),
+    CAST(:expire_times AS timestamptz[]),
+    CAST(:nots_before AS timestamptz[]),
+    CAST(:retries_unknown AS boolean[]),
+    CAST(:traceparents AS text[])
+  ) AS item (
+    organization_id,
+    intent_id,
+    decision_number,
+    sequence,
+    instance_id,
+    campaign_id,
+    category,
+    recipient,
+    recipient_id,
+    content,
+    submitted_at,
+    approved_at,
+    approved_until,
+    expire_time,
+    not_before,
+    retry_unknown,
+    traceparent
+  )
+),
+canceled AS MATERIALIZED (
+  SELECT tombstone.organization_id, tombstone.intent_id, tombstone.reason, tombstone.actor
+  FROM given
+  JOIN tombstone
+    ON tombstone.organization_id = given.organization_id
+    AND tombstone.intent_id = given.intent_id
+  FOR KEY SHARE OF tombstone
+),
+taken AS (
+  INSERT INTO job (
+    organization_id,
+    intent_id,
+    instance_id,
+    campaign_id,
+    next_attempt_at,
+    lapses_at,
+    state,
+    reason,
+    decision_number,
+    next_sequence,
+    submitted_at,
+    approved_at,
+    approved_until,
+    expire_time,
+    retry_unknown,
+    category,
+    recipient_id,
+    traceparent,
+    recipient,
+    content
+  )
+  SELECT
+    given.organization_id,
+    given.intent_id,
+    given.instance_id,
+    given.campaign_id,
+    CASE WHEN canceled.intent_id IS NULL THEN coalesce(given.not_before, statement_timestamp()) END,
+    least(given.approved_until, given.expire_time),
+    CASE WHEN canceled.intent_id IS NULL THEN 'READY' ELSE 'CANCELED' END,
+    CASE WHEN canceled.intent_id IS NULL THEN '' ELSE 'CANCELED' END,
+    given.decision_number,
+    CASE WHEN canceled.intent_id IS NULL THEN given.sequence ELSE given.sequence + 1 END,
+    given.submitted_at,
+    given.approved_at,
+    given.approved_until,
+    given.expire_time,
+    given.retry_unknown,
+    given.category,
+    given.recipient_id,
+    given.traceparent,
+    given.recipient,
+    given.content
+  FROM given
+  LEFT JOIN canceled
+    ON canceled.organization_id = given.organization_id
+    AND canceled.intent_id = given.intent_id
+  ON CONFLICT (organization_id, intent_id) DO UPDATE
+  SET
+    instance_id = excluded.instance_id,
+    campaign_id = excluded.campaign_id,
+    next_attempt_at = excluded.next_attempt_at,
+    lapses_at = excluded.lapses_at,
+    state = excluded.state,
+    reason = excluded.reason,
+    decision_number = excluded.decision_number,
+    next_sequence = excluded.next_sequence,
+    approved_at = excluded.approved_at,
+    approved_until = excluded.approved_until,
+    tries = 0,
+    traceparent = excluded.traceparent,
+    recipient = excluded.recipient,
+    content = excluded.content
+  WHERE job.state = 'RETURNED'
+    AND job.decision_number < excluded.decision_number
+  RETURNING job.organization_id, job.intent_id, job.state
+)
+SELECT taken.organization_id, taken.intent_id, taken.state, canceled.reason, canceled.actor
+FROM taken
+LEFT JOIN canceled
+  ON canceled.organization_id = taken.organization_id
+  AND canceled.intent_id = taken.intent_id
