@@ -1,0 +1,162 @@
+"""The plans of what is asked often: timeline, list and metrics go by index and never through the whole log."""
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.postgres import Databases
+from tests.stores.audit.facts import NOW
+
+from audit.infrastructure.postgres_reads import LAST_ID, floor_of, floor_of_intent, queries
+from chassis.database import Database, Query
+from kernel.ids import uuid7_at
+
+# The log is filled from the week before last to the end of this one: three whole partitions, whatever day it is.
+FILL = """
+SET search_path = audit;
+INSERT INTO operational_event (
+    event_id, organization_id, aggregate_type, aggregate_id, sequence, event_type, instance_id, campaign_id, reason,
+    occurred_at, recorded_at, clamped, producer, trace_id, actor, body
+)
+SELECT
+    CAST(substr(CAST(event_id_floor(at) AS text), 1, 13) || substr(CAST(gen_random_uuid() AS text), 14) AS uuid),
+    'org-' || number / 4 % 7, 'INTENT', 'intent-' || number / 4, number % 4, 'MESSAGE_SENT', 'inst-' || number % 5,
+    'c-' || number % 11, '', at, at, false, 'executor', '', '', ''
+FROM generate_series(1, 30240) AS number, LATERAL (
+    SELECT date_trunc('week', now()) - interval '14 days' + (number - 0.5) * interval '1 minute' AS at
+);
+INSERT INTO event_minute
+SELECT 'org-' || number % 7, date_trunc('minute', now()) - number / 7 * interval '1 minute', 'inst-' || number % 5,
+    'c', 'MESSAGE_SENT', '', 1, 0, 0, 0, 0
+FROM generate_series(1, 30000) AS number;
+INSERT INTO saturation_minute
+SELECT organization_id, minute, instance_id, campaign_id, 0.5, 1, 2, 'PACE' FROM event_minute;
+INSERT INTO scope_interval
+SELECT 'org-' || number % 7, 'p-' || number, 'CAMPAIGN', 'c-' || number % 11, now() - number * interval '1 hour',
+    now() - number * interval '59 minutes', ARRAY[event_id]
+FROM (SELECT row_number() OVER () AS number, event_id FROM operational_event LIMIT 3000) AS events;
+ANALYZE;
+"""
+
+
+@pytest.fixture
+async def database(databases: Databases) -> Database:
+    url = await databases.url("audit")
+    administrator = await asyncpg.connect(databases.server.url(database=url.rpartition("/")[2]))
+    await administrator.execute(FILL)
+    await administrator.close()
+    return databases.connect(url)
+
+
+async def nodes_of(database: Database, query: Query, **params: object) -> list[dict[str, Any]]:
+    """Return the nodes of the plan that is really run, in any order."""
+    explained = Query.of(query.name, f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query.clause.text}")
+    async with database.autocommit() as tx:
+        row = await tx.fetch_one(explained, **params)
+    assert row is not None
+    nodes: list[dict[str, Any]] = []
+    waiting = [row[0][0]["Plan"]]
+    while waiting:
+        node = waiting.pop()
+        nodes.append(node)
+        waiting += node.get("Plans", [])
+    return nodes
+
+
+def check(nodes: list[dict[str, Any]], *, table: str, index: str, most_rows: int) -> None:
+    """See that every reading of `table` goes by `index`, and that few rows are touched.
+
+    Partitions that hold nothing yet may be read in any way.
+    """
+    reads = [node for node in nodes if node.get("Relation Name", "").startswith(table) and touched_by(node)]
+    assert reads
+    by_index = {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
+    assert {node["Node Type"] for node in reads} <= by_index, reads
+    names = [node["Index Name"] for node in nodes if "Index Name" in node]
+    assert any(index in name for name in names), names
+    assert sum(touched_by(node) for node in reads) <= most_rows, reads
+
+
+def touched_by(node: dict[str, Any]) -> float:
+    """Return how many rows a node read, those that it threw away included."""
+    return float((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+
+
+async def test_the_timeline_reads_a_few_rows_of_the_partitions_since_the_intent(database: Database) -> None:
+    intent_id = uuid7_at(NOW - timedelta(days=NOW.weekday()))
+    nodes = await nodes_of(
+        database,
+        queries.read_intent,
+        organization_id="org-0",
+        intent_id="intent-7000",
+        floor=floor_of_intent(intent_id),
+    )
+    check(nodes, table="operational_event", index="organization_id_aggregate_id", most_rows=10)
+    ahead = [node for node in nodes if node.get("Relation Name", "").startswith("operational_event_2")]
+    assert len(ahead) <= 8 + 2
+
+
+async def test_what_was_around_is_found_by_place_and_fetched_by_id(database: Database) -> None:
+    nodes = await nodes_of(
+        database,
+        queries.read_surroundings,
+        organization_ids=["", "org-3", "org-3", "org-3"],
+        scopes=["PLATFORM", "ORGANIZATION", "CAMPAIGN", "INSTANCE"],
+        targets=["", "", "c-3", "inst-3"],
+        start=NOW - timedelta(days=3),
+        end=NOW,
+    )
+    check(nodes, table="scope_interval", index="scope_interval_target", most_rows=60)
+    check(nodes, table="operational_event", index="_pkey", most_rows=60)
+
+
+@pytest.mark.parametrize("aggregate_id", ["", "intent-100"])
+async def test_a_page_reads_no_more_than_a_page(database: Database, aggregate_id: str) -> None:
+    nodes = await nodes_of(
+        database,
+        queries.list_events_of_aggregate if aggregate_id else queries.list_events,
+        organization_ids=["", "org-2"],
+        before=LAST_ID,
+        floor=floor_of(NOW - timedelta(days=400)),
+        types=None,
+        campaign_id="",
+        instance_id="",
+        start=NOW - timedelta(days=400),
+        until=NOW + timedelta(days=9),
+        size=50,
+        **({"aggregate_id": aggregate_id} if aggregate_id else {}),
+    )
+    index = "aggregate_id" if aggregate_id else "organization_id_event_id"
+    check(nodes, table="operational_event", index=index, most_rows=200)
+
+
+@pytest.mark.parametrize(
+    ("query", "table"),
+    [("count_organization", "event_minute"), ("saturate_organization", "saturation_minute")],
+)
+async def test_metrics_read_the_window_of_one_organization(database: Database, query: str, table: str) -> None:
+    nodes = await nodes_of(
+        database,
+        getattr(queries, query),
+        organization_id="org-3",
+        campaign_id="",
+        start=NOW - timedelta(hours=1),
+    )
+    check(nodes, table=table, index=f"{table}_", most_rows=70)
+    assert not [node for node in nodes if node.get("Relation Name", "").startswith("operational_event")]
+
+
+@pytest.mark.parametrize(
+    ("query", "table"), [("count_instance", "event_minute"), ("saturate_instance", "saturation_minute")]
+)
+async def test_metrics_read_the_window_of_one_instance(database: Database, query: str, table: str) -> None:
+    nodes = await nodes_of(
+        database,
+        getattr(queries, query),
+        organization_id="org-3",
+        instance_id="inst-2",
+        campaign_id="",
+        start=NOW - timedelta(hours=1),
+    )
+    check(nodes, table=table, index=f"{table}_", most_rows=70)
