@@ -1,6 +1,8 @@
 """Migrations of one service: roles, rights, versions, and many at once."""
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 from shutil import copytree
 
@@ -31,16 +33,18 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write_service(folder: Path, name: str, *migrations: str) -> None:
+def write_service(folder: Path, name: str, *migrations: str | tuple[str, ...]) -> None:
+    """Write a service whose migrations execute these texts."""
     package = folder / name / "migrations"
     package.mkdir(parents=True, exist_ok=True)
     (folder / name / "__init__.py").touch()
     former = None
-    for number, statement in enumerate(migrations, start=1):
+    for number, statements in enumerate(migrations, start=1):
         revision = f"{number:04}"
+        texts = (statements,) if isinstance(statements, str) else statements
         text = (
             f"from alembic import op\n\nrevision = {revision!r}\ndown_revision = {former!r}\n\n\n"
-            f"def upgrade():\n    op.execute({statement!r})\n"
+            f"def upgrade():\n    for text in {texts!r}:\n        op.execute(text)\n"
         )
         (package / f"{revision}_step.py").write_text(text)
         former = revision
@@ -112,7 +116,7 @@ async def test_a_schema_newer_than_the_code_is_accepted(databases: Databases, em
 
 
 async def test_a_migration_that_fails_half_way_leaves_nothing(databases: Databases, empty: str, packages: Path) -> None:
-    write_service(packages, "broken", "CREATE TABLE one ()", "CREATE TABLE two (); SELECT 1 / 0")
+    write_service(packages, "broken", "CREATE TABLE one ()", ("CREATE TABLE two (); SELECT 1", "SELECT 1 / 0"))
     with pytest.raises(Exception, match="division by zero"):
         await migrate(empty, "broken", PASSWORD)
     write_service(packages, "broken", "CREATE TABLE one ()", "CREATE TABLE two (); SELECT 1")
@@ -128,6 +132,33 @@ async def test_many_migrate_at_once(databases: Databases, empty: str, packages: 
             group.create_task(migrate(empty, "letterbox", databases.server.password))
     await check_current(connect(databases, empty, "busy"), "busy")
     await check_current(connect(databases, empty, "letterbox"), "letterbox")
+
+
+async def test_one_process_migrates_several_databases_at_once(databases: Databases, packages: Path) -> None:
+    write_service(packages, "twins", "CREATE TABLE one (); SELECT pg_sleep(0.1)", "CREATE TABLE two ()")
+    urls = [await databases.empty() for _ in range(3)]
+    await migrate(
+        await databases.empty(), "twins", PASSWORD
+    )  # roles are the whole server's: not their creation is tried
+    async with asyncio.TaskGroup() as group:
+        for url in urls:
+            group.create_task(migrate(url, "twins", None))
+    for url in urls:
+        await check_current(connect(databases, url, "twins"), "twins")
+
+
+async def test_many_processes_migrate_at_once(databases: Databases, empty: str, packages: Path) -> None:
+    write_service(packages, "crowd", "CREATE TABLE one (); SELECT pg_sleep(0.3)", "CREATE TABLE two ()")
+    script = f"import asyncio\nfrom chassis.migrations import migrate\nasyncio.run(migrate({empty!r}, 'crowd', 'x'))"
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, env=os.environ | {"PYTHONPATH": os.pathsep.join([str(packages), *sys.path])}
+        )
+        for _ in range(3)
+    ]
+    async with asyncio.timeout(30):
+        assert [await process.wait() for process in processes] == [0, 0, 0]
+    await check_current(databases.connect(service_url(empty, "crowd", "x")), "crowd")
 
 
 async def test_an_administrator_need_not_be_superuser(
