@@ -95,7 +95,7 @@ def intents(campaign: str, messages: int) -> Iterator[intent_pb2.NewIntent]:
             template=intent_pb2.Template(
                 name="pedido_enviado_v2",
                 language="pt_BR",
-                parameters=["Maria Aparecida", f"pedido {number:06d}", "chega entre 14h e 18h de amanhã", "x" * 100],
+                parameters=["Maria Aparecida", f"pedido {number:06d}", "chega entre 14h e 18h de amanhã", "x" * 150],
             ),
             reference=f"lead-{number}",
         )
