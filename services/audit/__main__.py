@@ -84,7 +84,7 @@ async def compose(settings: AuditSettings) -> AsyncIterator[Process]:
         await database.close()
 
 
-def main(argv: Sequence[str] = ()) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run audit until it is asked to stop; everything it needs is in the environment."""
     if argv:
         sys.stderr.write("audit takes no arguments; its settings are WHATLEAD_… variables\n")

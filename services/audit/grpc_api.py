@@ -24,8 +24,9 @@ from audit.infrastructure.wire import (
 from chassis import paging
 from chassis.errors_grpc import to_status
 from chassis.identity import Role, current_caller, current_peer
+from chassis.interceptors import note
 from chassis.telemetry import meter
-from kernel.errors import Failure, Kind, Violation, invalid, not_found
+from kernel.errors import Failure, Kind, Violation, invalid
 from whatlead.audit.v1 import (
     event_pb2,
     event_pb2_grpc,
@@ -78,6 +79,7 @@ class EventApi(event_pb2_grpc.EventServiceServicer):
         """Store what is new; name what was set aside."""
         peer = current_peer().service
         kept = await self._record(request.events, peer=peer)
+        note(items=len(request.events), new=len(kept.new), refused=len(kept.refused))
         _recorded.add(len(kept.new), {"producer": peer})
         for refused in kept.refused:
             _alarm(refused, peer)
@@ -134,9 +136,8 @@ class TimelineApi(timeline_pb2_grpc.TimelineServiceServicer):
             intent_id = UUID(request.intent_id)
         except ValueError:
             raise invalid(Violation(field="intent_id", description="must be a UUID")) from None
+        note(intent_id=str(intent_id))
         organization_id = current_caller().organization_id
-        if not organization_id:
-            raise not_found("intent")
         timeline = await self._explain(organization_id=organization_id, intent_id=intent_id)
         return timeline_response(str(intent_id), timeline)
 

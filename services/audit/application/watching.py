@@ -25,6 +25,9 @@ class Watcher:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _overrun: bool = False
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     async def next(self, within: float) -> Sequence[Arrival]:
         """Return what arrived, or nothing after `within` seconds. Raises `Failure` UNAVAILABLE to a slow reader."""
         if not self._waiting and not self._overrun:
