@@ -58,7 +58,7 @@ class KeepOr(Sampler):
         return sampler.should_sample(parent_context, trace_id, name, *rest, **named)
 
     def get_description(self) -> str:
-        return f"KeepOr({self._otherwise.get_description()})"
+        return "KeepOr"
 
 
 class Telemetry:

@@ -39,7 +39,8 @@ class Rules:
             Violation(field=_join(prefix, _path(broken)), description=_words(broken))
             for broken in self._validator.collect_violations(message)
         ]
-        found.extend(self._impossible_times(message, prefix))
+        named = {violation.field for violation in found}
+        found.extend(late for late in self._impossible_times(message, prefix) if late.field not in named)
         return tuple(found)
 
     def check(self, message: Message) -> None:
