@@ -1,0 +1,134 @@
+"""Decide many intents in order, with the counters in memory, so that limits and duplicates hold inside a batch.
+
+Knows neither where facts come from nor how verdicts are stored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from gate.application.messages import Held, Message, Wait
+from gate.application.ports import ContentKey, Organization, RecipientFacts, RecipientKey
+from gate.domain.case import LATE
+from gate.domain.decide import decide
+from gate.domain.decision import Decision
+from gate.domain.facts import Controls, Facts, Instance, Intent
+from gate.domain.instance_rules import NEAR
+from gate.domain.moments import microseconds, timestamp
+from gate.domain.schedule import SECOND, Slot
+from gate.domain.words import Outcome, Reason
+
+TIME, RESUME, CONTROL, INSTANCE, COOLDOWN = "TIME", "RESUME", "CONTROL", "INSTANCE", "COOLDOWN"
+_GRID = SECOND // 4
+_WAITS_FOR = {
+    Reason.OPS_PAUSED: RESUME,
+    Reason.CONTROL_UNREACHABLE: CONTROL,
+    Reason.INSTANCE_DISCONNECTED: INSTANCE,
+    Reason.COOLDOWN_ACTIVE: COOLDOWN,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """The facts of one batch. Slots and contents are counted in as verdicts fall."""
+
+    organizations: Mapping[str, Organization]
+    controls: Controls
+    recipients: Mapping[RecipientKey, RecipientFacts]
+    contents: Mapping[ContentKey, Sequence[UUID]]
+    now: datetime
+    accepted_contents: set[ContentKey] = field(default_factory=set)
+
+    def judge(self, message: Message, held: Held | None = None) -> Decision:
+        """Decide, and take the slot; give up the one held before unless it is kept."""
+        organization = self.organizations[message.organization_id]
+        slot = held.standing.slot if held is not None else None
+        held_by = held.standing.instance_id if held is not None else ""
+        missed = slot is not None and slot.at + LATE < microseconds(self.now)
+        decision = decide(
+            Intent(
+                intent_id=message.intent_id,
+                organization_id=message.organization_id,
+                campaign_id=message.campaign_id,
+                instance_id=message.asked_instance_id,
+                expire_time=message.expire_time,
+                hold_if_paused=message.hold_if_paused,
+                accepted=held is not None,
+            ),
+            self._facts(organization, message, held, None if missed else slot, held_by),
+            self.now,
+        )
+        if held is not None and is_silent(decision, held):
+            return decision
+        if slot is not None and decision.slot is not slot:
+            give_back(organization, held_by, slot)
+        if decision.slot is not None and decision.slot is not slot:
+            organization.instances[decision.instance_id].schedule.take(decision.slot)
+        if decision.outcome is not Outcome.BLOCKED and message.number_hash is not None:
+            self.accepted_contents.add((message.organization_id, message.number_hash, message.content_digest))
+        return decision
+
+    def _facts(
+        self, organization: Organization, message: Message, held: Held | None, slot: Slot | None, held_by: str
+    ) -> Facts:
+        suppressed = duplicate = False
+        if message.number_hash is not None:
+            known = self.recipients.get((message.organization_id, message.number_hash))
+            suppressed = known is not None and known.suppressed
+            content = (message.organization_id, message.number_hash, message.content_digest)
+            duplicate = any(other != message.intent_id for other in self.contents.get(content, ())) or (
+                held is None and content in self.accepted_contents
+            )
+        return Facts(
+            mobile=message.number_hash is not None,
+            suppressed=suppressed,
+            duplicate=duplicate,
+            policy=organization.policy,
+            policy_version=organization.policy_version,
+            controls=self.controls,
+            instances=candidates(organization, message.asked_instance_id),
+            held=slot,
+            held_by=held_by,
+        )
+
+
+def candidates(organization: Organization, asked_instance_id: str) -> Sequence[Instance]:
+    """Return the instance that was asked for, if there is one, or all."""
+    if not asked_instance_id:
+        return tuple(organization.instances.values())
+    named = organization.instances.get(asked_instance_id)
+    return (named,) if named is not None else ()
+
+
+def give_back(organization: Organization, instance_id: str, slot: Slot) -> None:
+    """Free a slot in the schedule it belongs to."""
+    instance = organization.instances.get(instance_id)
+    if instance is not None:
+        instance.schedule.give_back(slot)
+
+
+def is_silent(decision: Decision, held: Held) -> bool:
+    """Tell whether a further decision says nothing new: then it is not written and the intent just goes on waiting."""
+    if decision.outcome is not Outcome.QUEUED or held.standing.state.value != Outcome.QUEUED.value:
+        return False
+    if decision.reason in (Reason.OPS_PAUSED, Reason.CONTROL_UNREACHABLE):
+        return True
+    unchanged = decision.reason is not None and decision.reason.value == held.standing.reason
+    return unchanged and decision.slot is None and held.standing.slot is None
+
+
+def wait_of(message: Message, decision: Decision) -> Wait:
+    """Return when and by what event a QUEUED intent is decided again.
+
+    A slot comes due a second before it, on a grid, so that what is near together is released together.
+    """
+    waits_for = _WAITS_FOR.get(decision.reason, TIME) if decision.reason is not None else TIME
+    if decision.slot is not None:
+        before = decision.slot.at - NEAR
+        due_at = timestamp(-(-before // _GRID) * _GRID)
+    elif waits_for in (RESUME, INSTANCE) or decision.earliest_time is None:
+        due_at = message.expire_time
+    else:
+        due_at = max(decision.earliest_time, decision.decided_at + timedelta(milliseconds=250))
+    return Wait(message=message, due_at=min(due_at, message.expire_time), waits_for=waits_for)

@@ -1,0 +1,185 @@
+"""Submit: accept intents, decide them in order and hand over what is approved, in one transaction a batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gate.application.judging import Bench, wait_of
+from gate.application.messages import Message, NewIntent, Recorded, Submission, Submitted, Verdict, Wait
+from gate.application.ports import (
+    Control,
+    CountDecisions,
+    Deciding,
+    Organization,
+    RecipientFacts,
+    RecipientKey,
+    Replay,
+    Store,
+    Wake,
+    scopes_of,
+)
+from gate.domain.facts import Controls, Scope
+from gate.domain.words import Outcome
+from kernel.clock import Clock
+from kernel.errors import Failure, Kind
+from kernel.ids import uuid7
+
+LIFETIME = timedelta(days=7)
+Result = Submitted | Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One intent of one submission of a batch."""
+
+    submission: Submission
+    new: NewIntent
+
+    @property
+    def request(self) -> tuple[str, str]:
+        """Return the key of its idempotency."""
+        return self.submission.organization_id, self.new.request_id
+
+
+async def submit(
+    submissions: Sequence[Submission],
+    *,
+    control: Control,
+    store: Store,
+    clock: Clock,
+    wake: Wake,
+    count: CountDecisions,
+) -> list[list[Result]]:
+    """Return one result an intent. Raises Failure if nothing was stored.
+
+    Control is asked once and before the transaction: a submit made after Pause answered is judged with it.
+    """
+    items = [Item(submission=submission, new=new) for submission in submissions for new in submission.intents]
+    controls = await control.check(await scopes_of_items(items, store))
+    async with store.deciding() as tx:
+        organizations = await tx.lock({submission.organization_id for submission in submissions})
+        replays = await tx.replays([item.request for item in items])
+        results, verdicts = await _decide(tx, items, organizations, replays, controls, clock.now())
+        waits = [
+            wait_of(verdict.message, verdict.recorded.decision)
+            for verdict in verdicts
+            if verdict.recorded.decision.outcome is Outcome.QUEUED
+        ]
+        if verdicts:
+            await tx.insert(verdicts, waits)
+            await tx.save_schedules(organizations.values())
+            tx.tell(verdicts, organizations)
+    _wake(waits, wake)
+    count(verdicts)
+    flat = iter(results)
+    return [[next(flat) for _ in submission.intents] for submission in submissions]
+
+
+async def scopes_of_items(items: Sequence[Item], store: Store) -> set[Scope]:
+    """Return what control has to be asked, once each; for intents that name no instance, about all that there are."""
+    choosing = {item.submission.organization_id for item in items if not item.new.instance_id}
+    known = await store.instance_ids(sorted(choosing)) if choosing else {}
+    scopes: set[Scope] = set()
+    for organization_id, campaign_id, instance_id in {
+        (item.submission.organization_id, item.new.campaign_id, item.new.instance_id) for item in items
+    }:
+        scopes.update(scopes_of(organization_id, campaign_id, [instance_id] if instance_id else known[organization_id]))
+    return scopes
+
+
+async def _decide(
+    tx: Deciding,
+    items: Sequence[Item],
+    organizations: Mapping[str, Organization],
+    replays: Mapping[tuple[str, str], Replay],
+    controls: Controls,
+    now: datetime,
+) -> tuple[list[Result], list[Verdict]]:
+    seen = dict(replays)
+    bench = await bench_for(tx, items, organizations, controls, now, known=seen)
+    results: list[Result] = []
+    verdicts: list[Verdict] = []
+    for item in items:
+        earlier = seen.get(item.request)
+        if earlier is not None:
+            results.append(_replayed(item.new, earlier))
+            continue
+        verdict = _judged(item, bench)
+        verdicts.append(verdict)
+        results.append(Submitted(intent_id=verdict.message.intent_id, recorded=verdict.recorded, replayed=False))
+        seen[item.request] = Replay(
+            intent_id=verdict.message.intent_id, content_hash=item.new.content_hash, recorded=verdict.recorded
+        )
+    return results, verdicts
+
+
+async def bench_for(
+    tx: Deciding,
+    items: Sequence[Item],
+    organizations: Mapping[str, Organization],
+    controls: Controls,
+    now: datetime,
+    *,
+    known: Mapping[tuple[str, str], Replay],
+) -> Bench:
+    """Load the facts of what is new."""
+    recipients: set[RecipientKey] = set()
+    contents: set[tuple[str, bytes, bytes]] = set()
+    for item in items:
+        if item.new.number_hash is not None and item.request not in known:
+            recipients.add((item.submission.organization_id, item.new.number_hash))
+            contents.add((item.submission.organization_id, item.new.number_hash, item.new.content_digest))
+    since = {key: now - organization.policy.duplicate_window for key, organization in organizations.items()}
+    return Bench(
+        organizations=organizations,
+        controls=controls,
+        recipients=await tx.recipients(sorted(recipients)) if recipients else {},
+        contents=await tx.contents(sorted(contents), since) if contents else {},
+        now=now,
+    )
+
+
+def _replayed(new: NewIntent, earlier: Replay) -> Result:
+    if earlier.content_hash != new.content_hash:
+        return Failure(
+            Kind.ALREADY_EXISTS,
+            "REQUEST_ID_REUSED",
+            "this request id came before with other content; use a new one for new content",
+        )
+    return Submitted(intent_id=earlier.intent_id, recorded=earlier.recorded, replayed=True)
+
+
+def _judged(item: Item, bench: Bench) -> Verdict:
+    message = message_of(item, bench.recipients, bench.now)
+    decision = bench.judge(message)
+    recorded = Recorded(number=1, decided_by=item.submission.subject, decision=decision)
+    return Verdict(message=message, sequence=1, recorded=recorded)
+
+
+def message_of(item: Item, recipients: Mapping[RecipientKey, RecipientFacts], now: datetime) -> Message:
+    """Give an item its id and what it has from its submission."""
+    new, submission = item.new, item.submission
+    known = recipients.get((submission.organization_id, new.number_hash)) if new.number_hash is not None else None
+    return Message(
+        organization_id=submission.organization_id,
+        intent_id=uuid7(),
+        request_id=new.request_id,
+        campaign_id=new.campaign_id,
+        asked_instance_id=new.instance_id,
+        category=new.category,
+        reference=new.reference,
+        hold_if_paused=new.hold_if_paused,
+        expire_time=new.expire_time if new.expire_time is not None else now + LIFETIME,
+        number_hash=new.number_hash,
+        recipient_id=known.recipient_id if known is not None else None,
+        content_digest=new.content_digest,
+        content_hash=new.content_hash,
+        sealed=new.sealed,
+        traceparent=submission.traceparent,
+        submitted_at=now,
+    )
+
+
+def _wake(waits: Sequence[Wait], wake: Wake) -> None:
+    if waits:
+        wake(min(wait.due_at for wait in waits))

@@ -1,0 +1,39 @@
+-- One person is one row; the lock of the organization keeps others from making it at the same time.
+WITH given AS (
+    SELECT organization_id, number_hash, recipient_id
+    FROM unnest(
+        CAST(:organization_ids AS text[]), CAST(:number_hashes AS bytea[]), CAST(:recipient_ids AS uuid[])
+    ) AS given (organization_id, number_hash, recipient_id)
+),
+found AS (
+    SELECT known.organization_id, known.number_hash, known.recipient_id, known.suppressed
+    FROM given
+    CROSS JOIN LATERAL (
+        SELECT
+            recipient.organization_id,
+            recipient.number_hash,
+            recipient.recipient_id,
+            recipient.suppressed_at IS NOT NULL AS suppressed
+        FROM recipient
+        WHERE recipient.organization_id = given.organization_id
+          AND recipient.number_hash = given.number_hash
+        LIMIT 1
+    ) AS known
+),
+made AS (
+    INSERT INTO recipient (organization_id, number_hash, recipient_id)
+    SELECT given.organization_id, given.number_hash, given.recipient_id
+    FROM given
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM found
+        WHERE found.organization_id = given.organization_id
+          AND found.number_hash = given.number_hash
+    )
+    RETURNING organization_id, number_hash, recipient_id
+)
+SELECT organization_id, number_hash, recipient_id, suppressed
+FROM found
+UNION ALL
+SELECT organization_id, number_hash, recipient_id, false
+FROM made
