@@ -144,7 +144,10 @@ def _failed_after_sending(
     job, attempt, failure = moved.job, moved.attempt, told.failure
     if failure is None or attempt is None:
         raise ValueError("a failed status has a failure and an attempt")
-    signals = (*first, *raised(failure.signal, told.received_at, replace(attempt, provider_code=delivery.provider_code)))
+    signals = (
+        *first,
+        *raised(failure.signal, told.received_at, replace(attempt, provider_code=delivery.provider_code)),
+    )
     if isinstance(failure, Retryable) and job.tries < policy.attempts:
         wait = wait_before_retry(
             backoff=failure.backoff, tries=job.tries, retry_after=failure.retry_after, chance=chance
@@ -165,9 +168,7 @@ def _failed_after_sending(
     fact = Fact(type=FactType.FAILED, at=told.received_at, reason=failure.reason, actor=PROVIDER, detail=delivery)
     told_gate = Signal(kind=SignalKind.FAILED, at=told.received_at, code=failure.reason, about_intent=True)
     ended = replace(attempt, reason=failure.reason, provider_code=failure.provider_code)
-    return replace(
-        moved, reason=failure.reason, attempt=ended, facts=(*preceding, fact), signals=(*signals, told_gate)
-    )
+    return replace(moved, reason=failure.reason, attempt=ended, facts=(*preceding, fact), signals=(*signals, told_gate))
 
 
 def _no_facts(_: Attempt, __: Status) -> tuple[Fact, ...]:
@@ -210,6 +211,4 @@ def _proven(attempt: Attempt, told: Status) -> Attempt:
 
 
 def _only_recorded(job: Job, attempt: Attempt) -> Change:
-    return Change(
-        job=job, state=job.state, reason=job.reason, tries=job.tries, held_by=job.held_by, attempt=attempt
-    )
+    return Change(job=job, state=job.state, reason=job.reason, tries=job.tries, held_by=job.held_by, attempt=attempt)

@@ -10,6 +10,8 @@ from executor.domain.change import Change, Delivery, Fact
 from executor.domain.job import Attempt, Job
 from executor.domain.words import EXECUTOR, AttemptOutcome, FactType, JobState, Resolution
 
+_NO_FACTS: tuple[Fact, ...] = ()
+
 
 def merge_late(job: Job, stored: Attempt | None, refused: Change) -> Change | None:
     """Return what `refused`, the settlement of an attempt that the store did not take, still changes; None: nothing.
@@ -71,7 +73,7 @@ def _resolved(job: Job, late: Attempt, refused: Change) -> Change:
     """Settle an unknown outcome by the answer that came after all."""
     match late.outcome:
         case AttemptOutcome.SENT:
-            resolution, following = Resolution.SENT, ()
+            resolution, following = Resolution.SENT, _NO_FACTS
         case AttemptOutcome.REJECTED | AttemptOutcome.RETRYABLE | AttemptOutcome.ABORTED:
             resolution, following = Resolution.NOT_SENT, refused.facts
         case AttemptOutcome.UNKNOWN:

@@ -111,6 +111,4 @@ def resolve(
 
 def _given_back(job: Job, *, reason: Reason, at: datetime) -> Change:
     fact = Fact(type=FactType.RETURNED, at=at, reason=reason, actor=EXECUTOR, detail=Note())
-    return Change(
-        job=job, state=JobState.RETURNED, reason=reason, tries=job.tries, facts=(fact,), returned=reason
-    )
+    return Change(job=job, state=JobState.RETURNED, reason=reason, tries=job.tries, facts=(fact,), returned=reason)

@@ -7,7 +7,7 @@ from executor.domain.words import SignalKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How long to wait before another try, in seconds: full jitter below `first` times `factor` per try, up to `cap`."""
+    """The wait before another try, in seconds: full jitter below `first` times `factor` per try, up to `cap`."""
 
     first: float
     cap: float

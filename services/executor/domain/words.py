@@ -94,7 +94,7 @@ class SignalKind(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a job waits or ended, where the executor itself is the one to say. Providers' classes are words of their table."""
+    """Why a job waits or ended, by the executor's own words. Providers' tables have words of theirs."""
 
     OPS_PAUSED = "OPS_PAUSED"
     CONTROL_UNREACHABLE = "CONTROL_UNREACHABLE"

@@ -1,6 +1,7 @@
 """Jobs, attempts, lanes and what surrounds them."""
 
 from alembic import op
+
 from chassis.outbox import outbox_ddl
 
 revision = "0001"
@@ -23,8 +24,8 @@ CREATE TABLE lane (
 CREATE INDEX lane_by_account ON lane (provider_account, organization_id);
 """
 
-# next_attempt_at is set while the job is READY and only then, and it alone is what the claim path's index looks at: the
-# outcome of a send (SENDING to SENT) touches no indexed column, so its update stays on the page (HOT).
+# next_attempt_at is set while the job is READY and only then, and it decides whether a job is in the partial indexes.
+# The outcome of a send (SENDING to SENT) touches no indexed column, so that its update stays on the page (HOT).
 _JOB = """
 CREATE TABLE job (
   organization_id text NOT NULL,
@@ -57,7 +58,9 @@ CREATE TABLE job (
   content bytea,
   CONSTRAINT job_pkey PRIMARY KEY (organization_id, intent_id),
   CONSTRAINT job_state_known CHECK (
-    state IN ('READY', 'SENDING', 'SENT', 'DELIVERED', 'READ', 'FAILED', 'UNKNOWN', 'RETURNED', 'CANCELED', 'EXPIRED', 'DEAD')
+    state IN (
+      'READY', 'SENDING', 'SENT', 'DELIVERED', 'READ', 'FAILED', 'UNKNOWN', 'RETURNED', 'CANCELED', 'EXPIRED', 'DEAD'
+    )
   ),
   CONSTRAINT job_ready_has_next_attempt CHECK ((state = 'READY') = (next_attempt_at IS NOT NULL)),
   CONSTRAINT job_held_is_ready CHECK (held_by IS NULL OR state = 'READY'),
@@ -77,7 +80,8 @@ CREATE TABLE job (
   autovacuum_vacuum_insert_scale_factor = 0.1,
   autovacuum_analyze_scale_factor = 0.05
 );
-CREATE INDEX job_claim ON job (organization_id, instance_id, campaign_id, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX job_claim ON job (organization_id, instance_id, campaign_id, next_attempt_at)
+  WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX job_lapse ON job (lapses_at) WHERE next_attempt_at IS NOT NULL;
 CREATE INDEX job_held ON job (organization_id, intent_id) WHERE held_by IS NOT NULL;
 """
@@ -107,7 +111,7 @@ CREATE TABLE attempt (
 ) WITH (fillfactor = 80);
 """
 
-# One lease a round, not a job: it names the jobs it was taken for, so that a lapsed one is found without an index on jobs.
+# One lease a round, not a job: it names its jobs, so that those of a lapsed one are found without an index on jobs.
 _REST = """
 CREATE TABLE lease (
   token uuid NOT NULL,
@@ -115,7 +119,9 @@ CREATE TABLE lease (
   organization_ids text[] NOT NULL,
   intent_ids uuid[] NOT NULL,
   CONSTRAINT lease_pkey PRIMARY KEY (token),
-  CONSTRAINT lease_names_jobs CHECK (cardinality(intent_ids) > 0 AND cardinality(intent_ids) = cardinality(organization_ids))
+  CONSTRAINT lease_names_jobs CHECK (
+    cardinality(intent_ids) > 0 AND cardinality(intent_ids) = cardinality(organization_ids)
+  )
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE TABLE tombstone (

@@ -89,7 +89,16 @@ candidate AS MATERIALIZED (
 ),
 placed AS (
   SELECT
-    candidate.*,
+    candidate.organization_id,
+    candidate.intent_id,
+    candidate.instance_id,
+    candidate.provider,
+    candidate.provider_account,
+    candidate.backlog,
+    candidate.gap,
+    candidate.tolerance,
+    candidate.control_version,
+    candidate.earliest,
     row_number() OVER (
       PARTITION BY candidate.organization_id, candidate.instance_id
       ORDER BY candidate.earliest, candidate.intent_id
@@ -98,7 +107,17 @@ placed AS (
 ),
 scheduled AS (
   SELECT
-    placed.*,
+    placed.organization_id,
+    placed.intent_id,
+    placed.instance_id,
+    placed.provider,
+    placed.provider_account,
+    placed.backlog,
+    placed.gap,
+    placed.tolerance,
+    placed.control_version,
+    placed.earliest,
+    placed.place,
     placed.place * placed.gap + greatest(
       placed.backlog,
       CASE WHEN placed.place > 0 THEN 0 END,

@@ -1,0 +1,285 @@
+"""Send what is due, round by round: check, take, send. Knows no provider and no store.
+
+A round asks control once for the scopes it is about to send for, takes in one transaction what can begin at once, and
+starts its sends. It does not wait for their answers. Without a permit nothing is taken.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from executor.application.outcomes import Outcomes
+from executor.application.ports import (
+    Allowed,
+    Answers,
+    Begin,
+    Control,
+    DueScope,
+    Paused,
+    Queue,
+    TakeOrder,
+    Taking,
+)
+from executor.application.sending import Sender
+from executor.application.signals import Wake
+from executor.domain.job import Scope, TakenJob
+from executor.domain.operation import hold
+from executor.domain.pauses import KnownPauses
+from executor.domain.permit import Permit
+from executor.domain.settling import abort
+from executor.domain.words import Reason
+from kernel.clock import Clock
+from kernel.errors import Failure
+
+log = structlog.get_logger("executor")
+
+_NOTHING: Sequence[TakenJob] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds a round; times in seconds.
+
+    `lead` is how long before its slot a lane is looked at; `longest_sleep` how long a round may be put off that nobody
+    wakes (jobs that another executor left behind); `lease_seconds` outlives the providers' deadline by a margin.
+    """
+
+    per_lane: int = 300
+    scopes: int = 2_000
+    holds: int = 200
+    releases: int = 2_000
+    guard: float = 0.05
+    lead: float = 0.02
+    lease_seconds: float = 30.0
+    recheck: float = 1.0
+    longest_sleep: float = 1.0
+    probe: float = 0.05
+    stop_seconds: float = 9.0
+
+
+class Dispatch:
+    """The dispatch loop of one process."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        begin: Begin[Taking],
+        control: Control,
+        sender: Sender,
+        outcomes: Outcomes,
+        pauses: KnownPauses,
+        clock: Clock,
+        new_token: Callable[[], UUID],
+        limits: Limits,
+    ) -> None:
+        self._queue = queue
+        self._begin = begin
+        self._control = control
+        self._sender = sender
+        self._outcomes = outcomes
+        self._pauses = pauses
+        self._clock = clock
+        self._new_token = new_token
+        self._limits = limits
+        self._sends: set[asyncio.Task[None]] = set()
+        self._unconfirmed: set[UUID] = set()
+        self._unreachable = False
+        self._fruitless = 0
+        self._recheck_at = 0.0
+        self.wake: Wake = outcomes.room_made
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`, then let the sends that are under way finish."""
+        ringer = asyncio.create_task(self.wake.ring_at(stop), name="dispatch.stop")
+        try:
+            while not stop.is_set():
+                self.wake.quiet()
+                await self.wake.wait(await self._round_or_wait())
+        finally:
+            ringer.cancel()
+            await self._finish_sends()
+            self._outcomes.close()
+
+    async def _round_or_wait(self) -> float:
+        try:
+            return await self.round()
+        except Failure as failure:
+            log.warning("executor.round_failed", reason=failure.reason)
+            self._fruitless += 1
+            return self._patience()
+
+    async def round(self) -> float:
+        """Do one round; return the seconds until the next is due unless something wakes the loop before."""
+        await self._put_back_unconfirmed()
+        await self._release_resumed()
+        room = self._outcomes.room
+        if room < 1:
+            return self._limits.longest_sleep
+        due = await self._queue.due_scopes(scopes=self._limits.scopes)
+        ready, wait = self._sort(due, room)
+        if not ready:
+            return wait
+        asked_at = self._clock.boottime()
+        try:
+            answers = await self._control.check(ready)
+            permit = Permit(asked_at=asked_at, ttl=answers.ttl, guard=self._limits.guard)
+        except (Failure, ValueError) as failure:
+            return await self._without_control(ready, failure)
+        if self._unreachable:
+            self._unreachable = False
+            log.info("executor.control_answers_again")
+        return await self._send_allowed(ready, answers, permit, room)
+
+    def _sort(self, due: Sequence[DueScope], room: int) -> tuple[list[Scope], float]:
+        """Choose the scopes of a round: those that can send now, and now and then those that are known to be paused."""
+        now = self._clock.boottime()
+        recheck = now >= self._recheck_at
+        ready: list[Scope] = []
+        wait = self._limits.longest_sleep
+        paused = 0
+        for scope in due:
+            if self._pauses.covers(scope.scope):
+                if scope.due_in > 0:
+                    continue
+                if recheck and paused < self._limits.holds:
+                    paused += 1
+                    ready.append(scope.scope)
+                else:
+                    wait = min(wait, max(self._recheck_at - now, self._limits.lead))
+            elif scope.ready_in > self._limits.lead:
+                wait = min(wait, scope.ready_in - self._limits.lead)
+            elif len(ready) - paused < room:
+                ready.append(scope.scope)
+        if paused:
+            self._recheck_at = now + self._limits.recheck
+        return ready, wait
+
+    async def _send_allowed(self, ready: Sequence[Scope], answers: Answers, permit: Permit, room: int) -> float:
+        allowed: list[tuple[Scope, Allowed]] = []
+        paused: list[tuple[Scope, Paused]] = []
+        for scope, answer in zip(ready, answers.answers, strict=True):
+            if isinstance(answer, Allowed):
+                allowed.append((scope, answer))
+            elif isinstance(answer, Paused):
+                paused.append((scope, answer))
+        now = self._clock.boottime()
+        if not permit.holds(now):
+            allowed = []
+        order = TakeOrder(
+            scopes=tuple(allowed),
+            platform_version=answers.platform_version,
+            token=self._new_token(),
+            jobs=room,
+            per_scope=max(1, min(self._limits.per_lane, math.ceil(room / max(1, len(allowed))))),
+            horizon=permit.horizon(now),
+            lease_seconds=self._limits.lease_seconds + permit.ttl,
+        )
+        held, taken = await self._hold_and_take(paused, order)
+        self._start(taken, order.token, permit)
+        if taken or held:
+            self._fruitless = 0
+            return 0.0
+        self._fruitless += 1
+        return self._patience()
+
+    async def _hold_and_take(
+        self, paused: Sequence[tuple[Scope, Paused]], order: TakeOrder
+    ) -> tuple[int, Sequence[TakenJob]]:
+        held, taken = 0, _NOTHING
+        if not paused and not order.scopes:
+            return held, taken
+        try:
+            async with self._begin() as tx:
+                if paused:
+                    held = await self._hold(tx, paused)
+                if order.scopes:
+                    taken = await tx.take(order)
+        except BaseException:
+            # The commit may have gone through: nothing is sent, and what was taken is put back.
+            self._unconfirmed.add(order.token)
+            raise
+        return held, taken
+
+    async def _hold(self, tx: Taking, paused: Sequence[tuple[Scope, Paused]]) -> int:
+        answers = dict(paused)
+        jobs = await tx.lock_due(list(answers), per_scope=self._limits.holds, jobs=self._limits.holds)
+        at = self._clock.now()
+        changes = []
+        for job in jobs:
+            answer = answers[job.scope]
+            changes.append(
+                hold(
+                    job,
+                    control_ids=answer.control_ids,
+                    pause_reason=answer.reason,
+                    paused_until=answer.paused_until,
+                    at=at,
+                )
+            )
+        if changes:
+            await tx.apply(changes)
+        return len(changes)
+
+    def _start(self, taken: Sequence[TakenJob], token: UUID, permit: Permit) -> None:
+        """Start the sends. Slots count from now: later than on the database's clock by the commit, never earlier."""
+        if not taken:
+            return
+        self._outcomes.opened(token, len(taken))
+        now = self._clock.boottime()
+        for job in taken:
+            send = self._sender.send(job, permit, slot=now + job.slot_in, settled=self._outcomes.add)
+            task = asyncio.create_task(send)
+            self._sends.add(task)
+            task.add_done_callback(self._sends.discard)
+
+    async def _put_back_unconfirmed(self) -> None:
+        """Put back what a broken commit may have taken; nothing of it was sent, so nothing of it becomes UNKNOWN."""
+        if not self._unconfirmed:
+            return
+        tokens = list(self._unconfirmed)
+        async with self._begin() as tx:
+            jobs = await tx.lock_leased(tokens)
+            at = self._clock.now()
+            await tx.apply([abort(job, reason=Reason.TAKE_UNCONFIRMED, at=at) for job in jobs])
+            await tx.close_leases(tokens)
+        self._unconfirmed.difference_update(tokens)
+
+    async def _release_resumed(self) -> None:
+        """Make runnable what ended pauses have held, in batches, so that sending goes on between them."""
+        if not self._pauses.release_due:
+            return
+        self._pauses.release_due = False
+        try:
+            released = await self._queue.release_held(self._pauses.live_ids(), jobs=self._limits.releases)
+        except Failure:
+            self._pauses.release_due = True
+            raise
+        self._pauses.release_due = self._pauses.release_due or released == self._limits.releases
+
+    async def _without_control(self, ready: Sequence[Scope], failure: Exception) -> float:
+        """Take nothing. The jobs of this round are told why they wait, once; the next round is the probe."""
+        if not self._unreachable:
+            self._unreachable = True
+            log.warning("executor.control_unreachable", error=str(failure))
+            await self._queue.mark_unreachable(ready, per_scope=self._limits.holds, jobs=self._limits.holds)
+        return self._limits.probe
+
+    def _patience(self) -> float:
+        """How long to wait after rounds that found nothing to do although something is due."""
+        return min(0.005 * 2.0 ** min(self._fruitless, 10), self._limits.longest_sleep)
+
+    async def _finish_sends(self) -> None:
+        """Wait for the sends under way; those that outlast the time left are cut off and become UNKNOWN."""
+        if not self._sends:
+            return
+        _, late = await asyncio.wait(self._sends, timeout=self._limits.stop_seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("executor.sends_cut_off", sends=len(late))
+            await asyncio.wait(late)

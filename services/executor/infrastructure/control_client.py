@@ -1,0 +1,122 @@
+"""Ask control and listen to it over gRPC. What it says that is not understood counts as a refusal."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC
+from typing import Protocol
+from uuid import UUID
+
+from executor.application.ports import (
+    Allowed,
+    Answer,
+    Answers,
+    Heartbeat,
+    PauseBegan,
+    Paused,
+    PauseEnded,
+    Snapshot,
+    Told,
+    Unclear,
+)
+from executor.domain.job import Scope
+from executor.domain.pauses import Pause, PauseScope
+from kernel.errors import Failure, Kind
+from whatlead.control.v1 import control_pb2
+
+_LIVE = (control_pb2.ControlState.CONTROL_STATE_PAUSING, control_pb2.ControlState.CONTROL_STATE_FENCED)
+_SCOPES = {control_pb2.Scope.Value(f"SCOPE_{scope.value}"): scope for scope in PauseScope}
+
+
+class ControlStub(Protocol):
+    """The calls of control that the executor makes, as the generated stub has them."""
+
+    async def CheckExecutions(  # noqa: N802
+        self, request: control_pb2.CheckExecutionsRequest, *, timeout: float
+    ) -> control_pb2.CheckExecutionsResponse: ...
+
+    def WatchExecutionControls(  # noqa: N802
+        self, request: control_pb2.WatchExecutionControlsRequest
+    ) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]: ...
+
+
+class GrpcControl:
+    """Control, through its internal listener."""
+
+    def __init__(self, stub: ControlStub, *, timeout: float) -> None:
+        self._stub = stub
+        self._timeout = timeout
+
+    async def check(self, scopes: Sequence[Scope]) -> Answers:
+        """Return control's answers, or raise `Failure` if it did not give them in time or not one a scope."""
+        request = control_pb2.CheckExecutionsRequest(
+            scopes=[
+                control_pb2.ExecutionScope(
+                    organization_id=scope.organization_id,
+                    instance_id=scope.instance_id,
+                    campaign_id=scope.campaign_id,
+                )
+                for scope in scopes
+            ]
+        )
+        response = await self._stub.CheckExecutions(request, timeout=self._timeout)
+        if len(response.answers) != len(scopes):
+            raise Failure(Kind.UNAVAILABLE, "CONTROL_UNREACHABLE", "control did not answer for every scope")
+        return Answers(
+            answers=tuple(_answer(answer) for answer in response.answers),
+            ttl=response.ttl.seconds + response.ttl.nanos / 1e9,
+            platform_version=response.platform_version,
+        )
+
+    async def watch(self) -> AsyncIterator[Told]:
+        """Give what control streams; what the executor does not know is passed over."""
+        async for response in self._stub.WatchExecutionControls(control_pb2.WatchExecutionControlsRequest()):
+            match response.WhichOneof("message"):
+                case "snapshot":
+                    pauses = (_pause(control) for control in response.snapshot.controls if control.state in _LIVE)
+                    yield Snapshot(pauses=tuple(pause for pause in pauses if pause is not None))
+                case "change":
+                    told = _changed(response.change)
+                    if told is not None:
+                        yield told
+                case _:
+                    yield Heartbeat()
+
+
+def _answer(answer: control_pb2.ScopeAnswer) -> Answer:
+    match answer.WhichOneof("answer"):
+        case "allowed":
+            if not 0 < answer.allowed.rate_factor <= 1:
+                return Unclear()
+            return Allowed(rate_factor=answer.allowed.rate_factor, control_version=answer.organization_version)
+        case "paused":
+            paused = answer.paused
+            until = paused.paused_until.ToDatetime(UTC) if paused.HasField("paused_until") else None
+            try:
+                ids = tuple(UUID(control_id) for control_id in paused.control_ids)
+            except ValueError:
+                return Unclear()
+            return Paused(control_ids=ids, reason=paused.reason, paused_until=until) if ids else Unclear()
+        case _:
+            return Unclear()
+
+
+def _changed(control: control_pb2.ExecutionControl) -> Told | None:
+    pause = _pause(control)
+    if pause is None:
+        return None
+    return PauseBegan(pause=pause) if control.state in _LIVE else PauseEnded(control_id=pause.control_id)
+
+
+def _pause(control: control_pb2.ExecutionControl) -> Pause | None:
+    scope = _SCOPES.get(control.scope)
+    if scope is None:
+        return None
+    try:
+        control_id = UUID(control.control_id)
+    except ValueError:
+        return None
+    return Pause(
+        control_id=control_id,
+        scope=scope,
+        organization_id=control.organization_id,
+        target=control.target,
+    )
