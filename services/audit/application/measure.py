@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from audit.domain.arrival import Reading
@@ -17,6 +17,9 @@ from audit.domain.metrics import (
     window_start,
 )
 from kernel.clock import Clock
+
+# Services measure every 10 s while work waits, and not at all while none does.
+BACKLOG_HOLDS_FOR = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ async def measure_organization(
     """Return the numbers of an organization and how they spread over its instances."""
     start = window_start(minutes, clock.now())
     kept = await sums.of_organization(organization_id, campaign_id=campaign_id, start=start)
-    backlogs = await sums.backlogs(organization_id, start=start)
+    backlogs = await sums.backlogs(organization_id, start=clock.now() - BACKLOG_HOLDS_FOR)
     return of_organization(_window(start, clock), kept.sums, kept.peaks, backlogs)
 
 

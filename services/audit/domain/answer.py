@@ -9,6 +9,7 @@ from audit.domain.event import Attempt, Decision, Delivery, Event, EventType, Ho
 from audit.domain.words import (
     KnownPause,
     because,
+    decided_again_because,
     moment,
     named,
     refused_because,
@@ -206,7 +207,7 @@ def _waiting(event: Event, pauses: Sequence[KnownPause], now: datetime) -> str:
         case EventType.MESSAGE_SEND_ABORTED, _:
             return f"Waiting to be sent by {named(event.instance_id)}: the last check stopped it, nothing left"
         case EventType.MESSAGE_RETURNED, _:
-            return "Waiting for the gate to decide again: its approval had run out"
+            return f"Waiting for the gate to decide again: {decided_again_because(event.reason)}"
         case EventType.MESSAGE_RETRY_REQUESTED, detail:
             asked = because(_note(detail), event.actor)
             return f"Waiting for the gate to decide again: another try was asked for {asked}".rstrip()

@@ -17,6 +17,7 @@ from audit.domain.event import (
 from audit.domain.words import (
     because,
     covered,
+    decided_again_because,
     duration,
     moment,
     named,
@@ -152,8 +153,7 @@ def _noted(event: Event, note: Note) -> str:
     grounds = because(note.note, event.actor)
     match event.type:
         case EventType.MESSAGE_RETURNED:
-            why = f" ({event.reason})" if event.reason else ""
-            return f"Returned to the gate to be decided again{why}"
+            return f"Returned to the gate to be decided again: {decided_again_because(event.reason)}"
         case EventType.MESSAGE_CANCELED:
             return f"Canceled before it began {grounds}".rstrip()
         case EventType.MESSAGE_EXPIRED:

@@ -33,6 +33,22 @@ WAITS_FOR = {
     "POLICY_UNAVAILABLE": "a rule that could not be evaluated",
 }
 
+DID_NOT_WORK = {
+    "ATTEMPTS_EXHAUSTED": "its attempts were used up",
+    "PERMIT_LAPSED": "its permit had run out",
+    "TAKE_UNCONFIRMED": "the database did not confirm that it was taken",
+    "STOPPED": "the executor was stopping",
+    "LEASE_LAPSED": "the executor that was sending it went away",
+    "PROVIDER_NOT_CONFIGURED": "the provider is not configured",
+    "ADAPTER_ERROR": "the provider's adapter failed",
+}
+
+DECIDED_AGAIN = {
+    "APPROVAL_EXPIRED": "its approval had run out",
+    "RETRY_REQUESTED": "another try was asked for",
+    "RESEND": "it is to be sent again",
+}
+
 
 def moment(at: datetime) -> str:
     """Write a time to the second, in UTC."""
@@ -86,7 +102,14 @@ def waits_for(reason: str, *, instance_id: str, limiter: str) -> str:
 def told(reason: str, provider_code: str) -> str:
     """Write why the provider or the executor says that a send did not work."""
     code = f", provider code {provider_code}" if provider_code else ""
-    return f"{reason or 'no reason was given'}{code}"
+    phrase = DID_NOT_WORK.get(reason)
+    said = f"{phrase} ({reason})" if phrase else reason
+    return f"{said or 'no reason was given'}{code}"
+
+
+def decided_again_because(reason: str) -> str:
+    """Say why the gate has to decide once more."""
+    return DECIDED_AGAIN.get(reason, f"it came back ({reason})" if reason else "it came back")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

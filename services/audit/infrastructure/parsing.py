@@ -149,9 +149,10 @@ def _pause_mark(event: event_pb2.OperationalEvent, type_: EventType, at: datetim
         return None
     if "\0" in pause.scope + pause.target or len(pause.scope) + len(pause.target) > LONGEST_WORD:
         raise _Unusable("pause: scope or target is too long or holds a zero byte")
+    target = pause.target if pause.scope in {"CAMPAIGN", "INSTANCE"} else ""
     began = moment_of(pause.paused_at) if pause.HasField("paused_at") else at
     ended = at if type_ in _ENDS else None
-    return ScopeMark(event.aggregate_id, pause.scope, pause.target, min(began, at), ended)
+    return ScopeMark(event.aggregate_id, pause.scope, target, min(began, at), ended)
 
 
 def _cooldown_mark(event: event_pb2.OperationalEvent, type_: EventType, at: datetime) -> ScopeMark:

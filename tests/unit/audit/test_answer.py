@@ -105,10 +105,10 @@ CASES = {
         "Not sent: failed at inst-sp-1: RECIPIENT_NEVER, provider code 131026",
     ),
     "attempts used up": (
-        [event("MESSAGE_FAILED", Attempt(number=5), reason="ATTEMPTS_USED_UP")],
+        [event("MESSAGE_FAILED", Attempt(number=5), reason="ATTEMPTS_EXHAUSTED")],
         (),
         Standing.NOT_SENT,
-        "Not sent: failed at inst-sp-1 after 5 attempts: ATTEMPTS_USED_UP",
+        "Not sent: failed at inst-sp-1 after 5 attempts: its attempts were used up (ATTEMPTS_EXHAUSTED)",
     ),
     "opted out": (
         [event("MESSAGE_BLOCKED", Decision(rule="suppressed"), reason="OPTED_OUT")],
@@ -213,10 +213,37 @@ CASES = {
         "Waiting to be sent by inst-sp-1: the last check stopped it, nothing left",
     ),
     "returned": (
-        [event("MESSAGE_RETURNED")],
+        [event("MESSAGE_RETURNED", reason="APPROVAL_EXPIRED")],
         (),
         Standing.WAITING,
         "Waiting for the gate to decide again: its approval had run out",
+    ),
+    "returned because another try was asked for": (
+        [
+            event("MESSAGE_RETRY_REQUESTED", Note(note="number fixed"), actor="ana"),
+            event("MESSAGE_RETURNED", reason="RETRY_REQUESTED"),
+        ],
+        (),
+        Standing.WAITING,
+        "Waiting for the gate to decide again: another try was asked for",
+    ),
+    "unknown, settled as not sent, to be tried again": (
+        [
+            event("MESSAGE_OUTCOME_RESOLVED", Delivery(resolution="NOT_SENT")),
+            event("MESSAGE_RETRY_SCHEDULED", Attempt(number=1, next_attempt_at=ENDING), reason="RATE_LIMITED"),
+        ],
+        (),
+        Standing.WAITING,
+        "Waiting for attempt 2 until 2026-03-02 12:05:00 UTC: RATE_LIMITED",
+    ),
+    "settled as sent, then failed": (
+        [
+            event("MESSAGE_OUTCOME_RESOLVED", Delivery(resolution="SENT")),
+            event("MESSAGE_FAILED", Delivery(provider_code="131026"), reason="UNDELIVERABLE", after=3),
+        ],
+        (),
+        Standing.NOT_SENT,
+        "Not delivered: sent by inst-sp-1, failed at 2026-03-02 12:00:03 UTC: UNDELIVERABLE, provider code 131026",
     ),
     "another try asked for": (
         [event("MESSAGE_RETRY_REQUESTED", Note(note="number fixed"), actor="ana")],

@@ -117,7 +117,7 @@ SUMMARIES = [
     (
         "MESSAGE_SEND_ABORTED",
         {"attempt": event_pb2.AttemptDetail(number=1), "reason": "PERMIT_LAPSED"},
-        "Stopped at the last check before inst-sp-1, attempt 1, nothing left: PERMIT_LAPSED",
+        "Stopped at the last check before inst-sp-1, attempt 1, nothing left: its permit had run out (PERMIT_LAPSED)",
     ),
     (
         "MESSAGE_OUTCOME_UNKNOWN",
@@ -129,7 +129,11 @@ SUMMARIES = [
         {"delivery": DELIVERY, "actor": "ana"},
         "Unknown outcome settled as SENT (“seen”, by ana)",
     ),
-    ("MESSAGE_RETURNED", {}, "Returned to the gate to be decided again"),
+    (
+        "MESSAGE_RETURNED",
+        {"reason": "APPROVAL_EXPIRED"},
+        "Returned to the gate to be decided again: its approval had run out",
+    ),
     (
         "MESSAGE_RETRY_REQUESTED",
         {"note": event_pb2.NoteDetail(note="fixed"), "actor": "ana"},
