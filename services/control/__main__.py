@@ -1,0 +1,159 @@
+"""Composition root of control: settings → databases → fences, expiry, checks, watch → api → serve."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from chassis.clients import internal_channel
+from chassis.database import Database, load_queries
+from chassis.migrations import check_current
+from chassis.outbox import Outbox
+from chassis.serving import Process, Registration, launch
+from control.application.checking import Checks
+from control.application.expiry import expire_pauses
+from control.application.fencing import FenceLoop
+from control.application.heartbeat import Heart
+from control.application.pausing import pause
+from control.application.resuming import resume
+from control.application.waiting import Hints
+from control.application.watching import Watch
+from control.domain.fence import FenceRule
+from control.grpc_api import ControlApi
+from control.infrastructure.audit import audit_receiver
+from control.infrastructure.changes import PostgresChanges
+from control.infrastructure.notifications import listen
+from control.infrastructure.postgres import PostgresHeartbeats, PostgresPauses, PostgresSnapshots
+from control.settings import ControlSettings
+from kernel.clock import Clock, SystemClock
+from kernel.errors import Failure
+from kernel.ids import uuid7
+from whatlead.audit.v1 import event_pb2_grpc
+from whatlead.control.v1 import control_pb2, control_pb2_grpc
+
+_log = structlog.get_logger("control")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Databases:
+    """Pools that do not wait for each other: a pause must get through when checks or readers use all of theirs."""
+
+    commands: Database
+    checks: Database
+    heartbeats: Database
+    reads: Database
+
+    @classmethod
+    def connect(cls, url: str) -> "Databases":
+        """Make the pools; connections are opened when first needed."""
+        return cls(
+            commands=Database.connect(url, pool_size=6, application="control"),
+            checks=Database.connect(url, pool_size=3, application="control checks"),
+            heartbeats=Database.connect(url, pool_size=2, application="control heartbeat"),
+            reads=Database.connect(url, pool_size=6, application="control reads"),
+        )
+
+    async def close(self) -> None:
+        """Close them all."""
+        for database in (self.commands, self.checks, self.heartbeats, self.reads):
+            await database.close()
+
+
+def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, clock: Clock) -> Process:
+    """Tie control's parts together."""
+    queries = load_queries("control")
+    replica_id = uuid7()
+    hints = Hints()
+    changes = PostgresChanges(outbox, queries)
+    pauses = PostgresPauses(databases.reads, queries)
+    fences = FenceLoop(
+        changes=changes,
+        pauses=pauses,
+        rule=FenceRule(),
+        clock=clock,
+        hint=hints.listener(),
+        committed=hints.give,
+        failed=partial(_report, "fencing"),
+    )
+    expiry = partial(
+        expire_pauses,
+        changes=changes,
+        deadlines=pauses,
+        clock=clock,
+        hint=hints.listener(),
+        committed=hints.give,
+        failed=partial(_report, "expiry"),
+    )
+    heart = Heart(
+        heartbeats=PostgresHeartbeats(databases.heartbeats, queries, replica_id),
+        clock=clock,
+        failed=partial(_report, "heartbeat"),
+    )
+    checks = Checks(
+        snapshots=PostgresSnapshots(databases.checks, queries, replica_id),
+        heart=heart,
+        ttl=settings.permit_ttl,
+        failed=partial(_report, "checks"),
+    )
+    watch = Watch(feed=pauses, clock=clock, hint=hints.listener(), failed=partial(_report, "watch"))
+    api = ControlApi(
+        pause=partial(pause, changes=changes, fences=fences, new_id=uuid7, committed=hints.give),
+        resume=partial(resume, changes=changes, pauses=pauses, committed=hints.give),
+        pauses=pauses,
+        snapshots=PostgresSnapshots(databases.reads, queries, replica_id),
+        checks=checks,
+        watch=watch,
+    )
+    return Process(
+        name="control",
+        settings=settings,
+        registrations=[
+            Registration(
+                descriptor=control_pb2.DESCRIPTOR.services_by_name["ControlService"],
+                servicer=api,
+                add=control_pb2_grpc.add_ControlServiceServicer_to_server,
+            )
+        ],
+        loops={
+            "heartbeat": heart.run,
+            "fences": fences.run,
+            "expiry": expiry,
+            "watch": watch.run,
+            "notifications": partial(listen, database=databases.reads, heard=hints.give),
+            "outbox": outbox.run,
+        },
+    )
+
+
+def _report(part: str, error: Exception) -> None:
+    reason = error.reason if isinstance(error, Failure) else type(error).__name__
+    _log.warning("control.failed", part=part, reason=reason, exc_info=None if isinstance(error, Failure) else error)
+
+
+@asynccontextmanager
+async def compose(settings: ControlSettings) -> AsyncIterator[Process]:
+    """Open what control needs, and close it at the end."""
+    async with AsyncExitStack() as stack:
+        databases = Databases.connect(settings.database_url.get_secret_value())
+        stack.push_async_callback(databases.close)
+        await check_current(databases.reads, "control")
+        queries = load_queries("control")
+        await PostgresHeartbeats(databases.heartbeats, queries, uuid7()).forget_old()
+        channel = await stack.enter_async_context(internal_channel(settings.audit_target, settings))
+        outbox = Outbox(databases.commands, [audit_receiver(event_pb2_grpc.EventServiceStub(channel))])
+        yield assemble(settings, databases, outbox, SystemClock())
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Run control until it is asked to stop; everything it needs is in the environment."""
+    if argv:
+        sys.stderr.write("control takes no arguments; its settings are WHATLEAD_… variables\n")
+        return 2
+    return launch("control", ControlSettings, compose)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""Answer whether sends may begin, from one fresh snapshot for all who ask at the same time. Knows no permit's holder.
+
+A call never joins a statement that already runs: its snapshot may be older than the call. It waits for the next one.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from control.application.heartbeat import Heart, stale
+from control.application.ports import Snapshot, Snapshots
+from control.domain.coverage import Coverage, Sending
+from control.domain.fence import granted_ttl
+from control.domain.pause import Pause
+from kernel.errors import Failure
+
+_AT_ONCE = 2
+_READ_SECONDS = 1.0
+_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """For each sending asked about, in order, the live pauses that cover it: none means that it may begin.
+
+    `ttl` is how long that holds, counted by the one who asked from before the question left.
+    """
+
+    covering: Sequence[Sequence[Pause]]
+    snapshot: Snapshot
+    ttl: timedelta
+
+
+class _Round:
+    """The calls that share one statement."""
+
+    def __init__(self) -> None:
+        self.organizations: set[str] = set()
+        self.answer: asyncio.Future[tuple[Snapshot, Coverage]] = asyncio.get_running_loop().create_future()
+        # Everyone who asked may be gone by the time it fails.
+        self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+
+
+class Checks:
+    """Takes calls and shares statements among them: at most two run, and what arrives meanwhile is the next."""
+
+    def __init__(
+        self, *, snapshots: Snapshots, heart: Heart, ttl: timedelta, failed: Callable[[Exception], None]
+    ) -> None:
+        self._snapshots = snapshots
+        self._heart = heart
+        self._ttl = ttl
+        self._failed = failed
+        self._next: _Round | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def check(self, sendings: Sequence[Sending]) -> Verdicts:
+        """Return what covers each of `sendings`. Raises Failure UNAVAILABLE rather than answer from what may be old."""
+        snapshot, coverage = await self._fresh({sending.organization_id for sending in sendings})
+        if coverage.is_empty:
+            covering: Sequence[Sequence[Pause]] = [()] * len(sendings)
+        else:
+            covering = [coverage.of(sending) for sending in sendings]
+        return Verdicts(covering=covering, snapshot=snapshot, ttl=granted_ttl(self._ttl, snapshot.ttl_max))
+
+    async def _fresh(self, organizations: Iterable[str]) -> tuple[Snapshot, Coverage]:
+        if self._next is None:
+            self._next = _Round()
+        joined = self._next
+        joined.organizations.update(organizations)
+        self._start()
+        return await asyncio.shield(joined.answer)
+
+    def _start(self) -> None:
+        if self._next is None or len(self._running) >= _AT_ONCE:
+            return
+        # Closed here, before its statement is sent: whoever comes from now on is in the next round.
+        starting, self._next = self._next, None
+        task = asyncio.create_task(self._answer(starting), name="control.check")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._start()
+
+    async def _answer(self, asked: _Round) -> None:
+        try:
+            snapshot = await self._read(asked.organizations)
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked get it, and no permit
+            if not isinstance(error, Failure):
+                self._failed(error)
+            asked.answer.set_exception(error)
+        except asyncio.CancelledError:
+            asked.answer.set_exception(stale())
+            raise
+        else:
+            asked.answer.set_result((snapshot, Coverage(snapshot.pauses)))
+
+    async def _read(self, organizations: set[str]) -> Snapshot:
+        for _ in range(_TRIES):
+            await self._heart.demand_fresh()
+            newest = self._heart.number
+            try:
+                async with asyncio.timeout(_READ_SECONDS):
+                    snapshot = await self._snapshots.take(organizations)
+            except TimeoutError:
+                raise stale() from None
+            # Both hold only if what was read is what was written to, and lately.
+            if snapshot.beat >= newest and self._heart.is_fresh:
+                return snapshot
+        raise stale()

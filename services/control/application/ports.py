@@ -1,0 +1,146 @@
+"""What the use cases need of a store. Knows no SQL; tests and the simulation bring their own."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from control.domain.pause import Pause
+from kernel.ids import ControlId, OrganizationId
+
+
+class Change(Protocol):
+    """One transaction, which holds its organization's version: nobody else changes its pauses meanwhile."""
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock, read after the version was held."""
+        ...
+
+    @property
+    def ttl_max(self) -> timedelta:
+        """The longest permit that any replica grants; it stays so until this transaction ends."""
+        ...
+
+    @property
+    def next_version(self) -> int:
+        """The version that the next write makes."""
+        ...
+
+    async def find(self, control_id: ControlId) -> Pause | None:
+        """Return a pause of the organization."""
+        ...
+
+    async def find_ordered(self, *, peer: str, request_id: str) -> Pause | None:
+        """Return the pause that a request id already made."""
+        ...
+
+    async def find_lifted(self, request_id: str) -> Pause | None:
+        """Return the pause that a resume's request id already lifted."""
+        ...
+
+    async def write(self, pause: Pause) -> None:
+        """Keep a pause that is new or changed, its version and its event."""
+        ...
+
+
+class Changes(Protocol):
+    """The primary's transactions."""
+
+    def change(self, organization_id: OrganizationId) -> AbstractAsyncContextManager[Change]:
+        """Begin; commit at the end of the block. What was not written leaves no trace."""
+        ...
+
+
+class Pauses(Protocol):
+    """Reads of committed pauses."""
+
+    async def find(self, control_id: ControlId, organizations: Collection[OrganizationId]) -> Pause | None:
+        """Return a pause of one of `organizations`."""
+        ...
+
+    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Pause]:
+        """Return the live pauses of `organizations`, the oldest first."""
+        ...
+
+    async def unfenced(self) -> Sequence[Pause]:
+        """Return all pauses that are PAUSING."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agenda:
+    """The pauses whose time is over, and the seconds until that of the next (none if no other ends by itself)."""
+
+    due: Sequence[Pause]
+    next_in: float | None
+
+
+class Deadlines(Protocol):
+    """The pauses that end by themselves."""
+
+    async def agenda(self) -> Agenda:
+        """Return what is due now, on the database's clock."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What one statement saw: versions and live pauses of the organizations asked for and of the platform.
+
+    `beat` is the number of this replica's newest heartbeat that the same statement saw.
+    """
+
+    pauses: Sequence[Pause]
+    versions: Mapping[str, int]
+    ttl_max: timedelta
+    beat: int
+
+
+class Snapshots(Protocol):
+    """The primary's committed state."""
+
+    async def take(self, organizations: Collection[str]) -> Snapshot:
+        """Read with one statement, whose snapshot is taken after this call. The platform is always included."""
+        ...
+
+
+class Heartbeats(Protocol):
+    """The proof that the primary takes writes."""
+
+    async def beat(self, number: int, lane: int) -> None:
+        """Write and commit. Lanes do not wait for each other."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """The pauses that changed since a cursor (or are live, without one), and the next cursor.
+
+    A pause may come again unchanged; none that changed is left out.
+    """
+
+    pauses: Sequence[Pause]
+    cursor: str
+    at: datetime
+
+
+class Feed(Protocol):
+    """Changes in the order in which they become visible."""
+
+    async def news(self, cursor: str | None) -> News:
+        """Return what changed since `cursor`."""
+        ...
+
+
+class Fences(Protocol):
+    """The loop that fences, as the use cases see it."""
+
+    def committed(self, pause: Pause) -> None:
+        """Begin the wait for a pause whose commit was acknowledged just now."""
+        ...
+
+    async def settled(self, pause: Pause) -> Pause:
+        """Return the pause as it is once it is no longer PAUSING."""
+        ...

@@ -1,0 +1,166 @@
+"""Answer control's calls: translate, ask the use case, translate back. Decides nothing and knows no table."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+from uuid import UUID
+
+import grpc
+
+from chassis import paging
+from chassis.identity import current_caller, current_identity
+from chassis.interceptors import note
+from control.application.checking import Checks
+from control.application.pausing import Wait
+from control.application.resuming import Lift, Lifted
+from control.application.watching import Watch
+from control.domain.authority import Caller, Requester, Wish, visible_to
+from control.domain.coverage import Coverage, Sending
+from control.domain.pause import PLATFORM, Pause
+from control.infrastructure.postgres import Filter, PostgresPauses, PostgresSnapshots
+from control.wire import (
+    SCOPES,
+    WAITS,
+    caller_of,
+    check_response,
+    control_of,
+    demand_words,
+    requester_of,
+    watch_message,
+    wish_of,
+)
+from kernel.errors import Violation, invalid, not_found
+from kernel.ids import ControlId, OrganizationId
+from whatlead.control.v1 import control_pb2, control_pb2_grpc
+
+DEFAULT_PAGE = 50
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class PauseUse(Protocol):
+    """Commit a pause and wait for its fence."""
+
+    def __call__(self, wish: Wish, requester: Requester, wait: Wait) -> Awaitable[Pause]: ...
+
+
+ResumeUse = Callable[[Lift, Caller], Awaitable[Lifted]]
+
+
+class ControlApi(control_pb2_grpc.ControlServiceServicer):
+    """ControlService."""
+
+    def __init__(
+        self,
+        *,
+        pause: PauseUse,
+        resume: ResumeUse,
+        pauses: PostgresPauses,
+        snapshots: PostgresSnapshots,
+        checks: Checks,
+        watch: Watch,
+    ) -> None:
+        self._pause = pause
+        self._resume = resume
+        self._pauses = pauses
+        self._snapshots = snapshots
+        self._checks = checks
+        self._watch = watch
+
+    async def Pause(  # noqa: N802
+        self, request: control_pb2.PauseRequest, context: Context
+    ) -> control_pb2.PauseResponse:
+        """Stop sends in a scope."""
+        found = await self._pause(wish_of(request), requester_of(current_identity()), WAITS[request.wait])
+        note(control_id=str(found.control_id), state=found.state.value)
+        return control_pb2.PauseResponse(control=control_of(found))
+
+    async def Resume(  # noqa: N802
+        self, request: control_pb2.ResumeRequest, context: Context
+    ) -> control_pb2.ResumeResponse:
+        """Lift one pause."""
+        demand_words(request_id=request.request_id, reason=request.reason)
+        lift = Lift(request_id=request.request_id, control_id=_id(request.control_id), reason=request.reason)
+        lifted = await self._resume(lift, caller_of(current_caller()))
+        note(control_id=str(lift.control_id), remaining=len(lifted.remaining))
+        return control_pb2.ResumeResponse(control=control_of(lifted.pause), remaining=map(control_of, lifted.remaining))
+
+    async def GetExecutionControl(  # noqa: N802
+        self, request: control_pb2.GetExecutionControlRequest, context: Context
+    ) -> control_pb2.GetExecutionControlResponse:
+        """Return one pause."""
+        found = await self._pauses.find(_id(request.control_id), _own())
+        if found is None:
+            raise not_found("the pause")
+        return control_pb2.GetExecutionControlResponse(control=control_of(found))
+
+    async def ListExecutionControls(  # noqa: N802
+        self, request: control_pb2.ListExecutionControlsRequest, context: Context
+    ) -> control_pb2.ListExecutionControlsResponse:
+        """List the organization's pauses and the platform's, newest first."""
+        demand_words(target=request.target)
+        organization_id = current_caller().organization_id
+        bound_to = _filter_of(request)
+        before = None
+        if request.page_token:
+            position = paging.decode(request.page_token, organization_id=organization_id, filter=bound_to)
+            before = ControlId(UUID(position))
+        size = request.page_size or DEFAULT_PAGE
+        asked = Filter(
+            organizations=_own(), live_only=request.live_only, scope=SCOPES.get(request.scope), target=request.target
+        )
+        found = await self._pauses.page(asked, before=before, count=size + 1)
+        response = control_pb2.ListExecutionControlsResponse(controls=map(control_of, found[:size]))
+        if len(found) > size:
+            response.next_page_token = paging.encode(
+                organization_id=organization_id, filter=bound_to, position=str(found[size - 1].control_id)
+            )
+        return response
+
+    async def GetEffectiveState(  # noqa: N802
+        self, request: control_pb2.GetEffectiveStateRequest, context: Context
+    ) -> control_pb2.GetEffectiveStateResponse:
+        """Say which live pauses cover an instance and campaign of the organization."""
+        organization_id = current_caller().organization_id
+        snapshot = await self._snapshots.take({organization_id})
+        covering = Coverage(snapshot.pauses).of(Sending(organization_id, request.instance_id, request.campaign_id))
+        status = control_pb2.EXECUTION_STATUS_PAUSED if covering else control_pb2.EXECUTION_STATUS_ACTIVE
+        return control_pb2.GetEffectiveStateResponse(
+            status=status,
+            controls=map(control_of, covering),
+            organization_version=snapshot.versions.get(organization_id, 0),
+            platform_version=snapshot.versions.get(PLATFORM, 0),
+        )
+
+    async def WatchExecutionControls(  # noqa: N802
+        self, request: control_pb2.WatchExecutionControlsRequest, context: Context
+    ) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]:
+        """Stream what is live, then each change."""
+        async for message in self._watch.follow(visible_to(requester_of(current_identity()))):
+            yield watch_message(message)
+
+    async def CheckExecutions(  # noqa: N802
+        self, request: control_pb2.CheckExecutionsRequest, context: Context
+    ) -> control_pb2.CheckExecutionsResponse:
+        """Say whether sends may begin."""
+        sendings = [Sending(one.organization_id, one.instance_id, one.campaign_id) for one in request.scopes]
+        if any("\0" in sending.organization_id for sending in sendings):
+            raise invalid(Violation(field="scopes", description="must not hold a zero byte"))
+        return check_response(sendings, await self._checks.check(sendings))
+
+
+def _id(text: str) -> ControlId:
+    return ControlId(UUID(text))
+
+
+def _own() -> frozenset[OrganizationId]:
+    """Return whose pauses the caller may see."""
+    return frozenset((OrganizationId(current_caller().organization_id), PLATFORM))
+
+
+def _filter_of(request: control_pb2.ListExecutionControlsRequest) -> bytes:
+    """Return what a page token is bound to."""
+    asked = control_pb2.ListExecutionControlsRequest()
+    asked.CopyFrom(request)
+    asked.ClearField("page_token")
+    asked.ClearField("page_size")
+    return asked.SerializeToString(deterministic=True)

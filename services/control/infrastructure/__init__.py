@@ -1,0 +1,1 @@
+"""PostgreSQL and the audit service, as control's ports. Knows no rule."""

@@ -1,0 +1,103 @@
+"""The transactions that change pauses: state, version, event and notification in one commit. Knows no rule."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+from chassis.database import Queries, Query
+from chassis.outbox import Outbox, PostingTransaction
+from control.domain.pause import Pause, State
+from control.infrastructure.events import event_of
+from control.infrastructure.rows import order_columns, pause_of, state_columns
+from kernel.ids import ControlId, OrganizationId
+from whatlead.audit.v1 import event_pb2
+
+AUDIT = "audit"
+_LIVE = [state.value for state in State if state.is_live]
+
+
+class LostPause(Exception):
+    """Tell that a pause was not as it had just been read under its organization's version: a bug."""
+
+
+class PostgresChange:
+    """One transaction that holds an organization's version."""
+
+    def __init__(
+        self,
+        tx: PostingTransaction,
+        queries: Queries,
+        organization_id: OrganizationId,
+        *,
+        version: int,
+        now: datetime,
+        ttl_max: timedelta,
+    ) -> None:
+        self._tx = tx
+        self._queries = queries
+        self._organization_id = organization_id
+        self._version = version
+        self.now = now
+        self.ttl_max = ttl_max
+
+    @property
+    def next_version(self) -> int:
+        """The version that the next write makes."""
+        return self._version + 1
+
+    async def find(self, control_id: ControlId) -> Pause | None:
+        """Return a pause of the organization."""
+        return await self._one(
+            self._queries.find_pause, organization_ids=[self._organization_id], control_id=control_id
+        )
+
+    async def find_ordered(self, *, peer: str, request_id: str) -> Pause | None:
+        """Return the pause that a request id already made."""
+        return await self._one(
+            self._queries.find_ordered_pause,
+            organization_id=self._organization_id,
+            peer=peer,
+            request_id=request_id,
+        )
+
+    async def find_lifted(self, request_id: str) -> Pause | None:
+        """Return the pause that a resume's request id already lifted."""
+        return await self._one(
+            self._queries.find_lifted_pause, organization_id=self._organization_id, request_id=request_id
+        )
+
+    async def write(self, pause: Pause) -> None:
+        """Keep the pause and its version, post its event, and wake those who follow."""
+        columns = state_columns(pause)
+        if pause.state is State.PAUSING:
+            touched = await self._tx.execute(self._queries.insert_pause, **columns, **order_columns(pause))
+        else:
+            touched = await self._tx.execute(self._queries.update_pause, **columns, before=_LIVE)
+        if touched != 1:
+            raise LostPause(f"{pause.control_id} could not become {pause.state}")
+        self._version = pause.version
+        event = event_of(pause).SerializeToString()
+        self._tx.post(AUDIT, event_pb2.RecordEventsRequest(events=[event]).SerializeToString(), 1)
+
+    async def _one(self, query: Query, **params: object) -> Pause | None:
+        row = await self._tx.fetch_one(query, **params)
+        return None if row is None else pause_of(row)
+
+
+class PostgresChanges:
+    """Changes on the primary, with their events in the outbox."""
+
+    def __init__(self, outbox: Outbox, queries: Queries) -> None:
+        self._outbox = outbox
+        self._queries = queries
+
+    @asynccontextmanager
+    async def change(self, organization_id: OrganizationId) -> AsyncIterator[PostgresChange]:
+        """Begin, wait for the organization's version, and commit at the end of the block."""
+        async with self._outbox.transaction() as tx:
+            held = await tx.fetch_one(self._queries.hold_version, organization_id=organization_id)
+            if held is None:
+                raise LostPause("the permit limit has no row")
+            yield PostgresChange(
+                tx, self._queries, organization_id, version=held.version, now=held.now, ttl_max=held.ttl_max
+            )

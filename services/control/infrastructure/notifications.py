@@ -1,0 +1,63 @@
+"""Hear at once that a pause changed somewhere. A hint only: whoever depends on it also looks by itself."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from chassis.database import Database, Query
+from kernel.errors import Failure
+
+_CHANNEL = "whatlead_control"
+_RETRY_SECONDS = 0.5
+_PROBE_SECONDS = 10.0
+_PROBE = Query.of("probe", "SELECT 1")
+_log = structlog.get_logger("control")
+
+
+async def listen(stop: asyncio.Event, *, database: Database, heard: Callable[[], None]) -> None:
+    """Call `heard` for each notification until `stop`, on a connection that is opened anew when it breaks."""
+    while not stop.is_set():
+        try:
+            await _listen_once(stop, database, heard)
+        except (Failure, SQLAlchemyError, OSError) as error:
+            _log.warning("control.notifications_lost", error=type(error).__name__)
+            await _wait(stop, _RETRY_SECONDS)
+
+
+async def _listen_once(stop: asyncio.Event, database: Database, heard: Callable[[], None]) -> None:
+    async with database.autocommit() as connection:
+        await connection.fetch_one(_PROBE)
+        raw = await connection.connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        ended = asyncio.Event()
+
+        def on_notification(*_: object) -> None:
+            heard()
+
+        def on_end(*_: object) -> None:
+            ended.set()
+
+        driver.add_termination_listener(on_end)
+        await driver.add_listener(_CHANNEL, on_notification)
+        heard()  # what was missed while nobody listened
+        try:
+            while not stop.is_set() and not ended.is_set():
+                await _wait(stop, _PROBE_SECONDS, ended)
+                if not stop.is_set():
+                    await connection.fetch_one(_PROBE)
+        finally:
+            driver.remove_termination_listener(on_end)
+            if not driver.is_closed():
+                await driver.remove_listener(_CHANNEL, on_notification)
+
+
+async def _wait(stop: asyncio.Event, seconds: float, *others: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in (stop, *others)]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

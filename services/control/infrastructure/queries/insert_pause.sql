@@ -1,0 +1,48 @@
+WITH advanced AS (
+    UPDATE control_version
+    SET version = :version
+    WHERE organization_id = :organization_id
+    RETURNING pg_notify('whatlead_control', organization_id)
+)
+INSERT INTO pause (
+    organization_id,
+    control_id,
+    scope,
+    target,
+    reason,
+    source,
+    paused_until,
+    paused_by,
+    peer,
+    request_id,
+    state,
+    version,
+    ttl_max,
+    created_at,
+    fenced_at,
+    ended_at,
+    ended_by,
+    end_reason,
+    resume_request_id
+)
+SELECT
+    :organization_id,
+    CAST(:control_id AS uuid),
+    :scope,
+    :target,
+    :reason,
+    :source,
+    CAST(:paused_until AS timestamptz),
+    :paused_by,
+    :peer,
+    :request_id,
+    :state,
+    CAST(:version AS bigint),
+    CAST(:ttl_max AS interval),
+    CAST(:created_at AS timestamptz),
+    CAST(:fenced_at AS timestamptz),
+    CAST(:ended_at AS timestamptz),
+    CAST(:ended_by AS text),
+    CAST(:end_reason AS text),
+    CAST(:resume_request_id AS text)
+FROM advanced
