@@ -8,7 +8,10 @@ from executor.domain.job import Attempt, Job, TakenJob
 from executor.domain.words import AttemptOutcome, DeliveryStatus, JobState
 from executor.infrastructure.content import decode
 
-_DELIVERIES: dict[str | None, DeliveryStatus | None] = {None: None, **{status.value: status for status in DeliveryStatus}}
+_DELIVERIES: dict[str | None, DeliveryStatus | None] = {
+    None: None,
+    **{status.value: status for status in DeliveryStatus},
+}
 
 
 def job_of(row: Sequence[Any]) -> Job:
