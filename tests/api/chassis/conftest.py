@@ -48,7 +48,7 @@ def registration(script: Script) -> Registration:
 
 @pytest.fixture
 def script() -> Script:
-    return Script()
+    return Script()  # type: ignore[abstract]
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.api.chassis.conftest import Script, registration
+from tests.serving import RunningServer, identities, mint, running
 
 from chassis.clients import public_channel
 from kernel.errors import Failure, Kind, not_found
-from tests.api.chassis.conftest import Script, registration
-from tests.serving import RunningServer, identities, mint, running
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
 WATCH = control_pb2.WatchExecutionControlsRequest()
@@ -94,7 +94,7 @@ async def test_a_stop_ends_at_once_the_stream_of_a_reader(flooding: bool) -> Non
                 await closed.wait()
 
     async with asyncio.timeout(8):
-        async with running([registration(Script(stream=stream))], service="control") as server:
+        async with running([registration(Script(stream=stream))], service="control") as server:  # type: ignore[abstract]
             channel = public_channel(f"localhost:{server.ports.public}", identities() / "ca.pem", mint())
             call = control_pb2_grpc.ControlServiceStub(channel).WatchExecutionControls(WATCH)
             reader = asyncio.create_task(follow(call))

@@ -9,8 +9,10 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from structlog.testing import capture_logs
-from tests.serving import RunningServer, identities, mint
+from tests.api.chassis.conftest import registration
+from tests.serving import RunningServer, identities, mint, running
 
+from chassis import listeners
 from chassis.interceptors import note, server_deadline
 from kernel.errors import Failure, Kind, Violation, invalid, not_found
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
@@ -36,7 +38,8 @@ async def raw_call(server: RunningServer, payload: bytes, method: str = METHOD, 
     credentials = grpc.ssl_channel_credentials((identities() / "ca.pem").read_bytes())
     async with grpc.aio.secure_channel(f"localhost:{server.ports.public}", credentials) as channel:
         metadata = (("authorization", f"Bearer {mint()}"), *options.pop("metadata", ()))
-        answer: bytes = await channel.unary_unary(method)(payload, metadata=metadata, timeout=5, **options)
+        call: Any = channel.unary_unary(method)
+        answer: bytes = await call(payload, metadata=metadata, timeout=5, **options)
         return answer
 
 
@@ -189,8 +192,9 @@ async def test_a_call_without_a_deadline_gets_one(
         asyncio.timeout(5),
         grpc.aio.secure_channel(f"localhost:{server.ports.public}", credentials) as channel,
     ):
+        call: Any = channel.unary_unary(METHOD)
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await channel.unary_unary(METHOD)(b"", metadata=(("authorization", f"Bearer {mint()}"),))
+            await call(b"", metadata=(("authorization", f"Bearer {mint()}"),))
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -264,3 +268,24 @@ async def test_a_caller_that_leaves_is_logged_as_canceled(server: RunningServer,
 
     line = await logged(server, leave(), asyncio.CancelledError)
     assert line["status"] == "CANCELLED"
+
+
+async def test_more_calls_at_a_time_than_the_server_takes_are_refused(
+    script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "MAX_CALLS", 1)
+    started = asyncio.Event()
+
+    async def answer(_: Any) -> Any:
+        started.set()
+        await hang(None)
+
+    script.unary = answer
+    async with running([registration(script)], service="control") as server:
+        control = stub(server.public_channel())
+        first = asyncio.ensure_future(control.GetEffectiveState(STATE))
+        await started.wait()
+        with pytest.raises(Failure) as raised:
+            await control.GetEffectiveState(STATE)
+        first.cancel()
+    assert (raised.value.kind, raised.value.reason) == (Kind.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")
