@@ -1,6 +1,8 @@
 """A service in this process, on random ports, with certificates and tokens of its own: the support of API tests."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -26,6 +28,7 @@ S = TypeVar("S", bound=ServiceSettings)
 def identities() -> Path:
     """The folder of this test process's certificates and signing key."""
     folder = Path(tempfile.mkdtemp(prefix="whatlead-pki-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     pki.ensure(folder, services=SERVICES)
     return folder
 
