@@ -14,8 +14,8 @@ from gate.domain.words import Category, IntentState
 class NewIntent:
     """One valid item of a submit.
 
-    `number_hash` is None for what is no mobile number; both ninth-digit forms have the same. `content_digest` is the same
-    for the same campaign and content, `content_hash` for the same item as a whole. `sealed` is what is handed over.
+    `number_hash` is None for what is no mobile number; both ninth-digit forms have the same. `content_digest` is the
+    same for the same campaign and content, `content_hash` for the same item as a whole. `sealed` is handed over.
     """
 
     request_id: str

@@ -113,11 +113,23 @@ class Deciding(Facts, Verdicts, Protocol):
         ...
 
 
+class Evaluating(Facts, Protocol):
+    """Reads what a decision would be made from; takes no lock and makes nothing."""
+
+    async def look(self, organization_id: str) -> Organization:
+        """Return what an organization is judged by; the defaults for one that is not known yet."""
+        ...
+
+
 class Store(Protocol):
     """Transactions."""
 
     def deciding(self) -> AbstractAsyncContextManager[Deciding]:
         """Begin a transaction that commits when its block ends; what it told leaves then."""
+        ...
+
+    def evaluating(self) -> AbstractAsyncContextManager[Evaluating]:
+        """Begin a transaction that only reads."""
         ...
 
     async def instance_ids(self, organization_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:

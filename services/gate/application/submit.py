@@ -9,7 +9,7 @@ from gate.application.messages import Message, NewIntent, Recorded, Submission, 
 from gate.application.ports import (
     Control,
     CountDecisions,
-    Deciding,
+    Facts,
     Organization,
     RecipientFacts,
     RecipientKey,
@@ -88,7 +88,7 @@ async def scopes_of_items(items: Sequence[Item], store: Store) -> set[Scope]:
 
 
 async def _decide(
-    tx: Deciding,
+    tx: Facts,
     items: Sequence[Item],
     organizations: Mapping[str, Organization],
     replays: Mapping[tuple[str, str], Replay],
@@ -96,7 +96,7 @@ async def _decide(
     now: datetime,
 ) -> tuple[list[Result], list[Verdict]]:
     seen = dict(replays)
-    bench = await bench_for(tx, items, organizations, controls, now, known=seen)
+    bench = await load_bench(tx, items, organizations, controls, now, known=seen)
     results: list[Result] = []
     verdicts: list[Verdict] = []
     for item in items:
@@ -113,8 +113,8 @@ async def _decide(
     return results, verdicts
 
 
-async def bench_for(
-    tx: Deciding,
+async def load_bench(
+    tx: Facts,
     items: Sequence[Item],
     organizations: Mapping[str, Organization],
     controls: Controls,

@@ -69,3 +69,11 @@ def _is_foreign_mobile(number: str) -> bool:
     if kind == phonenumbers.PhoneNumberType.UNKNOWN:
         return phonenumbers.is_valid_number(parsed)
     return kind in _FOREIGN_MOBILES
+
+
+def canonical_form(number: str) -> str | None:
+    """Return what any E.164 number is matched by, mobile or not; None for what is none."""
+    recipient = recognise(number)
+    if recipient is not None:
+        return recipient.canonical
+    return number[1:] if _E164.fullmatch(number) is not None else None

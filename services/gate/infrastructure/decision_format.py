@@ -1,6 +1,6 @@
-"""How decisions are kept in a row: a short list as JSON bytes. Rules that just passed are left out and come back on reading.
+"""How decisions are kept in a row: a short list as JSON bytes. Knows no table.
 
-Knows no table. Moments are microseconds since 1970.
+Rules that just passed are left out and come back on reading. Moments are microseconds since 1970.
 """
 
 from datetime import datetime

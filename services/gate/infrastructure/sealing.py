@@ -1,4 +1,4 @@
-"""Keep numbers and contents secret: keyed hashes to match by, sealed bytes to hand over. Knows one key and no message."""
+"""Keep numbers and contents secret: keyed hashes to match by, sealed bytes to hand over. Knows one key, no message."""
 
 import hmac
 import os

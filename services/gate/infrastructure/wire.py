@@ -1,12 +1,11 @@
 """Build what leaves the gate: events for audit, jobs and lanes for the executor. Stores and sends nothing.
 
-Items are serialised one by one and joined as the repeated field of their request, so that nothing is built twice. What was
-sealed at submit is already the part of a job that holds number and content: messages merge by concatenation.
+Items are serialised one by one and joined as the repeated field of their request, so that nothing is built twice.
+What was sealed at submit is already the part of a job that holds number and content: messages merge by concatenation.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
-from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -190,11 +189,7 @@ def cooldown_event(
     sends: int = 0,
 ) -> event_pb2.OperationalEvent:
     """Return InstanceCooldownStarted or InstanceCooldownEnded."""
-    kind = (
-        event_pb2.EVENT_TYPE_INSTANCE_COOLDOWN_STARTED
-        if started
-        else event_pb2.EVENT_TYPE_INSTANCE_COOLDOWN_ENDED
-    )
+    kind = event_pb2.EVENT_TYPE_INSTANCE_COOLDOWN_STARTED if started else event_pb2.EVENT_TYPE_INSTANCE_COOLDOWN_ENDED
     return event_pb2.OperationalEvent(
         event_id=str(uuid7()),
         organization_id=organization_id,
@@ -245,5 +240,3 @@ def joined(items: Iterable[bytes], *, most_bytes: int, most_items: int) -> Itera
         size += len(item)
     if parts:
         yield b"".join(parts), len(parts)
-
-

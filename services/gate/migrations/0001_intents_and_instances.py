@@ -91,7 +91,8 @@ CREATE INDEX recipient_suppressed ON recipient (organization_id, suppressed_at D
     WHERE suppressed_at IS NOT NULL;
 """
 
-# The newest decision is kept on the intent, those before it in past_decision. No index on a column that a decision changes.
+# The newest decision is kept on the intent, those before it in past_decision. No index on a column that a decision
+# changes.
 INTENTS = """
 CREATE TABLE intent (
     organization_id text NOT NULL,
@@ -109,6 +110,7 @@ CREATE TABLE intent (
     content_digest bytea NOT NULL,
     sealed bytea NOT NULL,
     traceparent text NOT NULL,
+    submitted_at timestamptz NOT NULL,
     state text NOT NULL,
     sequence bigint NOT NULL,
     instance_id text NOT NULL,

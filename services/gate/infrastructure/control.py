@@ -1,0 +1,76 @@
+"""Ask control: may these scopes send? Whatever goes wrong is an answer too: they count as not asked. Pauses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from gate.domain.facts import Controls, Pause, Scope
+from kernel.errors import Failure
+from whatlead.control.v1 import control_pb2, control_pb2_grpc
+
+_SCOPES_A_CALL = 5_000
+_SECONDS = 2.0
+_log = structlog.get_logger("gate.control")
+
+
+class ControlClient:
+    """Implements `Control` with CheckExecutions."""
+
+    def __init__(self, stub: control_pb2_grpc.ControlServiceAsyncStub) -> None:
+        self._stub = stub
+
+    async def check(self, scopes: Iterable[Scope]) -> Controls:
+        asked = list(scopes)
+        if not asked:
+            return Controls()
+        parts = [asked[start : start + _SCOPES_A_CALL] for start in range(0, len(asked), _SCOPES_A_CALL)]
+        try:
+            async with asyncio.timeout(_SECONDS):
+                answers = await asyncio.gather(*map(self._ask, parts))
+        except (Failure, TimeoutError) as error:
+            _log.warning("control.unreachable", scopes=len(asked), reason=getattr(error, "reason", "TIMEOUT"))
+            return Controls()
+        return _controls(asked, [answer for part in answers for answer in part])
+
+    async def _ask(self, scopes: Sequence[Scope]) -> Sequence[control_pb2.ScopeAnswer]:
+        request = control_pb2.CheckExecutionsRequest(
+            scopes=[
+                control_pb2.ExecutionScope(
+                    organization_id=scope.organization_id,
+                    instance_id=scope.instance_id,
+                    campaign_id=scope.campaign_id,
+                )
+                for scope in scopes
+            ]
+        )
+        return (await self._stub.CheckExecutions(request, timeout=_SECONDS)).answers
+
+
+def _controls(asked: Sequence[Scope], answers: Sequence[control_pb2.ScopeAnswer]) -> Controls:
+    """Read the answers; a scope without one, or with one that says neither, stays unanswered."""
+    answered: set[Scope] = set()
+    pauses: dict[Scope, Pause] = {}
+    versions: dict[str, int] = {}
+    for scope, answer in zip(asked, answers, strict=False):
+        versions[scope.organization_id] = answer.organization_version
+        match answer.WhichOneof("answer"):
+            case "allowed":
+                answered.add(scope)
+            case "paused":
+                answered.add(scope)
+                pauses[scope] = _pause(answer.paused)
+            case _:
+                pass
+    return Controls(asked=frozenset(answered), pauses=pauses, versions=versions)
+
+
+def _pause(paused: control_pb2.Paused) -> Pause:
+    until: datetime | None = None
+    if paused.HasField("paused_until"):
+        until = paused.paused_until.ToDatetime(tzinfo=UTC)
+    ids = ", ".join(paused.control_ids[:3])
+    return Pause(until=until, note=f"{paused.reason} ({ids})" if ids else paused.reason)

@@ -1,0 +1,99 @@
+"""The outbox's receivers: executor (jobs and lanes), audit (events) and control (pauses asked for). Stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from chassis.errors_grpc import from_status
+from chassis.outbox import Receiver, Refusal
+from gate.infrastructure.handover import AUDIT, CONTROL, EXECUTOR, MOST_EVENTS, MOST_JOBS
+from kernel.errors import Failure, Kind
+from whatlead.audit.v1 import event_pb2, event_pb2_grpc
+from whatlead.control.v1 import control_pb2, control_pb2_grpc
+from whatlead.error.v1 import error_pb2
+from whatlead.executor.v1 import executor_pb2, executor_pb2_grpc
+
+_AUDIT_LINGER = timedelta(milliseconds=20)
+_PAUSE_SECONDS = 5.0
+_MOST_PAUSES = 20
+
+
+def executor_receiver(stub: executor_pb2_grpc.ExecutorServiceAsyncStub) -> Receiver:
+    """Take jobs and lanes to the executor, without delay."""
+
+    async def deliver(payload: bytes) -> Sequence[Refusal]:
+        answer = await stub.AcceptJobs(executor_pb2.AcceptJobsRequest.FromString(payload))
+        return _refusals(answer.refusals)
+
+    return Receiver(name=EXECUTOR, deliver=deliver, split=_jobs, max_items=MOST_JOBS)
+
+
+def audit_receiver(stub: event_pb2_grpc.EventServiceAsyncStub) -> Receiver:
+    """Take events to audit, in company if some comes within 20 ms."""
+
+    async def deliver(payload: bytes) -> Sequence[Refusal]:
+        answer = await stub.RecordEvents(event_pb2.RecordEventsRequest.FromString(payload))
+        return _refusals(answer.refusals)
+
+    return Receiver(name=AUDIT, deliver=deliver, split=_events, linger=_AUDIT_LINGER, max_items=MOST_EVENTS)
+
+
+def control_receiver(stub: control_pb2_grpc.ControlServiceAsyncStub) -> Receiver:
+    """Ask control for the pauses that a provider's refusal calls for; repeating one changes nothing."""
+
+    async def deliver(payload: bytes) -> Sequence[Refusal]:
+        refusals = []
+        for item_id, item in _pauses(payload):
+            request = control_pb2.PauseRequest.FromString(_only(item))
+            try:
+                await stub.Pause(request, timeout=_PAUSE_SECONDS)
+            except Failure as failure:
+                if failure.kind is not Kind.INVALID_ARGUMENT:
+                    raise
+                refusals.append(Refusal(item_id=item_id, reason=failure.reason, message=failure.message))
+        return refusals
+
+    return Receiver(name=CONTROL, deliver=deliver, split=_pauses, max_items=_MOST_PAUSES)
+
+
+def _refusals(refusals: Iterable[error_pb2.Refusal]) -> list[Refusal]:
+    return [
+        Refusal(item_id=refusal.item_id, reason=_reason(refusal), message=refusal.status.message)
+        for refusal in refusals
+    ]
+
+
+def _reason(refusal: error_pb2.Refusal) -> str:
+    return from_status(refusal.status).reason
+
+
+def _jobs(payload: bytes) -> Iterable[tuple[str, bytes]]:
+    request = executor_pb2.AcceptJobsRequest.FromString(payload)
+    if not request.jobs:
+        for lane in request.lanes:
+            alone = executor_pb2.AcceptJobsRequest(lanes=[lane])
+            yield f"{lane.organization_id}/{lane.instance_id}", alone.SerializeToString()
+    for job in request.jobs:
+        lanes = [lane for lane in request.lanes if lane.instance_id == job.instance_id]
+        yield job.intent_id, executor_pb2.AcceptJobsRequest(lanes=lanes, jobs=[job]).SerializeToString()
+
+
+def _events(payload: bytes) -> Iterable[tuple[str, bytes]]:
+    for place, event in enumerate(event_pb2.RecordEventsRequest.FromString(payload).events):
+        try:
+            event_id = event_pb2.OperationalEvent.FromString(event).event_id
+        except ValueError:
+            event_id = f"#{place}"
+        yield event_id, event_pb2.RecordEventsRequest(events=[event]).SerializeToString()
+
+
+def _pauses(payload: bytes) -> Iterable[tuple[str, bytes]]:
+    """Pauses travel like events: each a serialised request in a repeated field of bytes."""
+    for request in event_pb2.RecordEventsRequest.FromString(payload).events:
+        item_id = control_pb2.PauseRequest.FromString(request).request_id
+        yield item_id, event_pb2.RecordEventsRequest(events=[request]).SerializeToString()
+
+
+def _only(item: bytes) -> bytes:
+    return event_pb2.RecordEventsRequest.FromString(item).events[0]
