@@ -16,11 +16,10 @@ from audit.infrastructure.parsing import TYPES
 from audit.infrastructure.postgres_reads import EARLIEST, LAST_ID, LATEST, Listing, Stored
 from audit.infrastructure.wire import (
     asked_moment,
-    instance_response,
-    organization_response,
     stored_event,
     timeline_response,
 )
+from audit.infrastructure.wire_metrics import instance_response, organization_response
 from chassis import paging
 from chassis.errors_grpc import to_status
 from chassis.identity import Role, current_caller, current_peer

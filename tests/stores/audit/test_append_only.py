@@ -66,7 +66,8 @@ async def test_triggers_hold_for_replicated_changes_too(databases: Databases) ->
     connection = await as_administrator(databases, url)
     try:
         await connection.execute("SET session_replication_role = replica")
-        for change in CHANGES.values():
+        truncations = [f"TRUNCATE {partition}" for (partition,) in await connection.fetch(PARTITIONS)]
+        for change in (*CHANGES.values(), *truncations):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
                 await connection.execute(change)
     finally:

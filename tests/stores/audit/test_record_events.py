@@ -158,6 +158,28 @@ async def test_concurrent_batches_that_overlap_neither_deadlock_nor_count_twice(
     assert (await rows(replicas[0], COUNTED))[0].events == len(seen)
 
 
+async def test_concurrent_batches_that_meet_in_the_same_sums_do_not_deadlock(databases: Databases) -> None:
+    """Each batch adds to the same sums as the others, in an order of its own."""
+    url = await databases.url("audit")
+    replicas = [databases.connect(url, pool_size=1) for _ in range(4)]
+    chance = random.Random(11)
+
+    def batch() -> list[bytes]:
+        campaigns = [f"c-{number}" for number in range(40)]
+        chance.shuffle(campaigns)
+        return [
+            about(str(uuid7()), 1, "MESSAGE_SENT", at=NOW + timedelta(milliseconds=number), campaign_id=campaign_id)
+            for number, campaign_id in enumerate(campaigns)
+        ]
+
+    async def deliver(database: Database) -> None:
+        for _ in range(10):
+            assert len((await record(database, *batch(), peer="executor", at=NOW + timedelta(minutes=1))).new) == 40
+
+    await asyncio.gather(*(deliver(replica) for replica in replicas))
+    assert (await rows(replicas[0], COUNTED))[0].events == 4 * 10 * 40
+
+
 async def test_a_pause_told_of_in_any_order_becomes_one_interval(database: Database) -> None:
     control_id, began, ended = str(uuid7()), NOW - timedelta(hours=2), NOW - timedelta(hours=1)
     await record(
