@@ -24,13 +24,13 @@ def run(*command: str | Path) -> None:
 
 def settings_problems(compose: dict[str, dict[str, dict[str, dict[str, str]]]]) -> list[str]:
     """Return variables that compose sets and no setting reads, and required settings that compose leaves out."""
-    from audit.settings import Settings as Audit
-    from control.settings import Settings as Control
-    from executor.settings import Settings as Executor
-    from gate.settings import Settings as Gate
+    from audit.settings import AuditSettings
+    from control.settings import ControlSettings
+    from executor.settings import ExecutorSettings
+    from gate.settings import GateSettings
 
     problems = []
-    for service, settings in zip(SERVICES, (Gate, Executor, Control, Audit), strict=True):
+    for service, settings in zip(SERVICES, (GateSettings, ExecutorSettings, ControlSettings, AuditSettings), strict=True):
         given = set(compose["services"][service]["environment"])
         known = {f"WHATLEAD_{name.upper()}": field for name, field in settings.model_fields.items()}
         problems += [f"{service}: nothing reads {name}" for name in sorted(given - known.keys())]

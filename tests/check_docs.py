@@ -35,18 +35,18 @@ def _rows(settings: type[BaseSettings], prefix: str, without: set[str]) -> list[
 
 def settings_page() -> str:
     """Return docs/settings.md as the code has it."""
-    from control.settings import Settings as Control
-    from executor.settings import Settings as Executor
-    from gate.settings import Settings as Gate
+    from control.settings import ControlSettings
+    from executor.settings import ExecutorSettings
+    from gate.settings import GateSettings
 
-    from audit.settings import Settings as Audit
+    from audit.settings import AuditSettings
     from chassis.settings import ServiceSettings
     from simulator.settings import SimulatorSettings
 
     shared = set(ServiceSettings.model_fields)
     sections = [("Every service", _rows(ServiceSettings, "WHATLEAD_", set()))]
-    for service, settings in (("gate", Gate), ("executor", Executor), ("control", Control), ("audit", Audit)):
-        sections.append((service, _rows(settings, "WHATLEAD_", shared)))
+    own = {"gate": GateSettings, "executor": ExecutorSettings, "control": ControlSettings, "audit": AuditSettings}
+    sections += [(service, _rows(settings, "WHATLEAD_", shared)) for service, settings in own.items()]
     sections.append(("simulator", _rows(SimulatorSettings, "WHATLEAD_SIMULATOR_", set())))
     tables = [
         "\n".join([f"## {title}", "", "| variable | default | meaning |", "| --- | --- | --- |", *rows])
