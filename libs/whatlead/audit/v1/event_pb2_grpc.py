@@ -78,7 +78,8 @@ class EventServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchEvents(self, request, context):
-        """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s.
+        """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s. The
+        first message is empty and says that the stream stands. A reader that falls behind gets UNAVAILABLE.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{}'
         localhost:7004 whatlead.audit.v1.EventService/WatchEvents

@@ -47,7 +47,8 @@ class EventServiceStub:
         ["EVENT_TYPE_MESSAGE_BLOCKED"], "page_size": 20}' localhost:7004 whatlead.audit.v1.EventService/ListEvents
     """
     WatchEvents: _grpc.UnaryStreamMultiCallable[_event_pb2.WatchEventsRequest, _event_pb2.WatchEventsResponse]
-    """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s.
+    """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s. The
+    first message is empty and says that the stream stands. A reader that falls behind gets UNAVAILABLE.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{}'
         localhost:7004 whatlead.audit.v1.EventService/WatchEvents
@@ -72,7 +73,8 @@ class EventServiceAsyncStub(EventServiceStub):
         ["EVENT_TYPE_MESSAGE_BLOCKED"], "page_size": 20}' localhost:7004 whatlead.audit.v1.EventService/ListEvents
     """
     WatchEvents: _aio.UnaryStreamMultiCallable[_event_pb2.WatchEventsRequest, _event_pb2.WatchEventsResponse]  # type: ignore[assignment]
-    """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s.
+    """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s. The
+    first message is empty and says that the stream stands. A reader that falls behind gets UNAVAILABLE.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{}'
         localhost:7004 whatlead.audit.v1.EventService/WatchEvents
@@ -112,7 +114,8 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_pb2.WatchEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_pb2.WatchEventsResponse], _abc.AsyncIterator[_event_pb2.WatchEventsResponse]]:
-        """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s.
+        """Streams the organization's events as they are stored, in no order across intents, with a heartbeat every 5 s. The
+        first message is empty and says that the stream stands. A reader that falls behind gets UNAVAILABLE.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{}'
             localhost:7004 whatlead.audit.v1.EventService/WatchEvents

@@ -513,7 +513,7 @@ class GetOrganizationMetricsResponse(_message.Message):
 
     @_builtins.property
     def backlogs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Backlog]:
-        """What waits."""
+        """What waits; left out where it was not measured in the last 30 s."""
 
     def __init__(
         self,

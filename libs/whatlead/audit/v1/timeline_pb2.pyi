@@ -37,7 +37,7 @@ class _StandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standing.Val
     STANDING_WAITING: _Standing.ValueType  # 3
     """It waits."""
     STANDING_UNKNOWN: _Standing.ValueType  # 4
-    """Nobody knows yet whether it was sent."""
+    """It is being sent, or nobody knows yet whether it was."""
 
 class Standing(_Standing, metaclass=_StandingEnumTypeWrapper):
     """Where an intent stands, by its events."""
@@ -51,7 +51,7 @@ STANDING_NOT_SENT: Standing.ValueType  # 2
 STANDING_WAITING: Standing.ValueType  # 3
 """It waits."""
 STANDING_UNKNOWN: Standing.ValueType  # 4
-"""Nobody knows yet whether it was sent."""
+"""It is being sent, or nobody knows yet whether it was."""
 Global___Standing: _TypeAlias = Standing  # noqa: Y015
 
 @_typing.final
