@@ -63,10 +63,10 @@ def demand_free(ports: Ports, executors: int) -> Ports:
     return ports
 
 
-def find_free(executors: int) -> Ports:
-    """Return the default ports, or the next ones above them that are all free."""
-    for base in range(DEFAULT_BASE, 30000, 1000):
+def find_free(executors: int, *, lowest: int = DEFAULT_BASE) -> Ports:
+    """Return the ports from `lowest` on, or the next ones above them that are all free."""
+    for base in range(lowest, 30000, 1000):
         ports = Ports(base=base)
         if all(map(_is_free, ports.all(executors))):
             return ports
-    raise PortsTaken("no free ports between 7000 and 30000")
+    raise PortsTaken(f"no free ports between {lowest} and 30000")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -90,7 +91,8 @@ async def running(
         path = folder / "profile.json"
         path.write_text(json.dumps(profile))
         profile = str(path)
-    ports = find_free(executors)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = find_free(executors, lowest=10_000 + 5_000 * worker)
     async with running_system(folder / "data", ports, executors=executors, profile=profile, extra=extra) as system:
         yield system
 
