@@ -1,8 +1,7 @@
 """Ask control and listen to it over gRPC. What it says that is not understood counts as a refusal."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC
-from typing import Protocol
 from uuid import UUID
 
 from executor.application.ports import (
@@ -26,23 +25,16 @@ _LIVE = (control_pb2.ControlState.CONTROL_STATE_PAUSING, control_pb2.ControlStat
 _SCOPES = {control_pb2.Scope.Value(f"SCOPE_{scope.value}"): scope for scope in PauseScope}
 
 
-class ControlStub(Protocol):
-    """The calls of control that the executor makes, as the generated stub has them."""
-
-    async def CheckExecutions(  # noqa: N802
-        self, request: control_pb2.CheckExecutionsRequest, *, timeout: float
-    ) -> control_pb2.CheckExecutionsResponse: ...
-
-    def WatchExecutionControls(  # noqa: N802
-        self, request: control_pb2.WatchExecutionControlsRequest
-    ) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]: ...
+CheckExecutions = Callable[..., Awaitable[control_pb2.CheckExecutionsResponse]]
+WatchExecutionControls = Callable[..., AsyncIterable[control_pb2.WatchExecutionControlsResponse]]
 
 
 class GrpcControl:
     """Control, through its internal listener."""
 
-    def __init__(self, stub: ControlStub, *, timeout: float) -> None:
-        self._stub = stub
+    def __init__(self, *, check: CheckExecutions, watch: WatchExecutionControls, timeout: float) -> None:
+        self._check = check
+        self._watch = watch
         self._timeout = timeout
 
     async def check(self, scopes: Sequence[Scope]) -> Answers:
@@ -57,7 +49,7 @@ class GrpcControl:
                 for scope in scopes
             ]
         )
-        response = await self._stub.CheckExecutions(request, timeout=self._timeout)
+        response = await self._check(request, timeout=self._timeout)
         if len(response.answers) != len(scopes):
             raise Failure(Kind.UNAVAILABLE, "CONTROL_UNREACHABLE", "control did not answer for every scope")
         return Answers(
@@ -68,7 +60,7 @@ class GrpcControl:
 
     async def watch(self) -> AsyncIterator[Told]:
         """Give what control streams; what the executor does not know is passed over."""
-        async for response in self._stub.WatchExecutionControls(control_pb2.WatchExecutionControlsRequest()):
+        async for response in self._watch(control_pb2.WatchExecutionControlsRequest()):
             match response.WhichOneof("message"):
                 case "snapshot":
                     pauses = (_pause(control) for control in response.snapshot.controls if control.state in _LIVE)

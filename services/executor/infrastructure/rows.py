@@ -8,11 +8,6 @@ from executor.domain.job import Attempt, Job, TakenJob
 from executor.domain.words import AttemptOutcome, DeliveryStatus, JobState
 from executor.infrastructure.content import decode
 
-_DELIVERIES: dict[str | None, DeliveryStatus | None] = {
-    None: None,
-    **{status.value: status for status in DeliveryStatus},
-}
-
 
 def job_of(row: Sequence[Any]) -> Job:
     """Read the columns that the lock_… statements share."""
@@ -56,7 +51,7 @@ def attempt_of(row: Sequence[Any]) -> Attempt:
         provider_message_id=row[9],
         control_version=row[10],
         platform_version=row[11],
-        delivery=_DELIVERIES[row[12]],
+        delivery=None if row[12] is None else DeliveryStatus(row[12]),
         contradiction=row[13],
     )
 
