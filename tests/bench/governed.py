@@ -30,7 +30,7 @@ _numbers = count()  # recipients are distinct over all runs
 # No trace leaves the machine; 1 % of the messages make one. The provider answers at once, in the executor's process.
 ENVIRONMENT = {
     "WHATLEAD_TRACE_SAMPLE_RATIO": "0.01",
-    "WHATLEAD_PROVIDER": "noop",
+    "WHATLEAD_PROVIDER_OVERRIDE": "noop",
 }
 
 
