@@ -13,7 +13,7 @@ _LINGER = timedelta(milliseconds=20)
 _MAX_EVENTS = 10_000
 
 
-def audit_receiver(client: event_pb2_grpc.EventServiceAsyncStub) -> Receiver:
+def audit_receiver(client: "event_pb2_grpc.EventServiceAsyncStub") -> Receiver:
     """Return where control's events go."""
 
     async def record(payload: bytes) -> Sequence[Refusal]:
