@@ -1,6 +1,7 @@
 """Answer control's calls: translate, ask the use case, translate back. Decides nothing and knows no table."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -135,8 +136,9 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         self, request: control_pb2.WatchExecutionControlsRequest, context: Context
     ) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]:
         """Stream what is live, then each change."""
-        async for message in self._watch.follow(visible_to(requester_of(current_identity()))):
-            yield watch_message(message)
+        async with aclosing(self._watch.follow(visible_to(requester_of(current_identity())))) as messages:
+            async for message in messages:
+                yield watch_message(message)
 
     async def CheckExecutions(  # noqa: N802
         self, request: control_pb2.CheckExecutionsRequest, context: Context

@@ -5,8 +5,9 @@ after it fit together without a gap.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,17 +55,19 @@ class _Watcher:
     def __init__(self, organizations: Collection[OrganizationId] | None) -> None:
         self._organizations = organizations
         self.live: asyncio.Future[Sequence[Pause]] = asyncio.get_running_loop().create_future()
-        self.unread: asyncio.Queue[Pause] = asyncio.Queue(_QUEUE)
+        self.unread: deque[Pause] = deque()
+        self.told = asyncio.Event()
         self.is_slow = False
 
     def sees(self, pause: Pause) -> bool:
         return self._organizations is None or pause.organization_id in self._organizations
 
     def tell(self, pause: Pause) -> None:
-        try:
-            self.unread.put_nowait(pause)
-        except asyncio.QueueFull:
+        if len(self.unread) < _QUEUE:
+            self.unread.append(pause)
+        else:
             self.is_slow = True
+        self.told.set()
 
 
 class Watch:
@@ -94,25 +97,26 @@ class Watch:
             else:
                 await wait_for_any(stop, self._hint, clock=self._clock, seconds=_LOOK_SECONDS)
 
-    async def follow(self, organizations: Collection[OrganizationId] | None) -> AsyncIterator[Message]:
+    async def follow(self, organizations: Collection[OrganizationId] | None) -> AsyncGenerator[Message, None]:
         """Yield what is live, then each change, and a beat every 5 s; None sees all organizations.
 
         Raises Failure UNAVAILABLE for a reader that is too slow, and when the database has been silent for long.
         """
-        async with self._joined(organizations) as watcher:
+        with self._joined(organizations) as watcher:
             yield Live(pauses=await self._first(watcher))
             beat_at = self._clock.boottime() + _HEARTBEAT_SECONDS
             while True:
+                watcher.told.clear()
                 self._demand_alive(watcher)
-                pause = await self._next(watcher, beat_at - self._clock.boottime())
-                if pause is not None:
-                    yield Changed(pause=pause)
-                elif self._news is not None and self._clock.boottime() >= beat_at:
+                while watcher.unread:
+                    yield Changed(pause=watcher.unread.popleft())
+                if self._news is not None and self._clock.boottime() >= beat_at:
                     yield Beat(at=self._news.at)
                     beat_at = self._clock.boottime() + _HEARTBEAT_SECONDS
+                await wait_for_any(watcher.told, clock=self._clock, seconds=beat_at - self._clock.boottime())
 
-    @asynccontextmanager
-    async def _joined(self, organizations: Collection[OrganizationId] | None) -> AsyncIterator[_Watcher]:
+    @contextmanager
+    def _joined(self, organizations: Collection[OrganizationId] | None) -> Iterator[_Watcher]:
         watcher = _Watcher(organizations)
         self._joining.append(watcher)
         self._hint.set()
@@ -129,15 +133,6 @@ class Watch:
                 return await watcher.live
         except TimeoutError:
             raise _silent() from None
-
-    async def _next(self, watcher: _Watcher, seconds: float) -> Pause | None:
-        if watcher.unread.empty() and seconds <= 0:
-            return None
-        try:
-            async with asyncio.timeout(max(seconds, 0.0) + 0.001):
-                return await watcher.unread.get()
-        except TimeoutError:
-            return None
 
     def _demand_alive(self, watcher: _Watcher) -> None:
         if watcher.is_slow:

@@ -43,7 +43,7 @@ class Coverage:
             for scope, target in ((Scope.INSTANCE, sending.instance_id), (Scope.CAMPAIGN, sending.campaign_id)):
                 if target:
                     found += self._narrow.get((sending.organization_id, scope, target), ())
-        return sorted(found, key=lambda pause: pause.control_id) if len(found) > 1 else found
+        return sorted(found, key=lambda pause: (pause.created_at, pause.control_id)) if len(found) > 1 else found
 
 
 def ends_at(pauses: Sequence[Pause]) -> datetime | None:

@@ -1,0 +1,195 @@
+"""Control's ports in memory and a clock moved by hand: the support of its unit tests."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from control.application.ports import Agenda, News, Snapshot
+from control.domain.pause import PLATFORM, Order, Pause, Scope, Source, State
+from kernel.errors import Failure, Kind
+from kernel.ids import ControlId, OrganizationId
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TTL_MAX = timedelta(milliseconds=500)
+W = 0.5 * 1.01 / 0.99 + 0.05
+_TURNS = 60
+
+
+def order(**values: object) -> Order:
+    """Return an order for a pause of campaign `welcome` of organization `demo`; `values` override."""
+    usual: dict[str, object] = {
+        "organization_id": OrganizationId("demo"),
+        "scope": Scope.CAMPAIGN,
+        "target": "welcome",
+        "reason": "wrong template",
+        "source": Source.MANUAL,
+        "paused_until": None,
+        "paused_by": "ana",
+        "peer": "",
+        "request_id": "stop-1",
+    }
+    return Order(**(usual | values))  # type: ignore[arg-type]
+
+
+def unavailable() -> Failure:
+    """Return what a store raises while the database is away."""
+    return Failure(Kind.UNAVAILABLE, "DATABASE_UNAVAILABLE", "away")
+
+
+async def settle() -> None:
+    """Let everything run that can run without time passing."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+class ManualClock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._now - 1000.0)
+
+    def boottime(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self._now + seconds, sleeper))
+        await sleeper
+
+    async def advance(self, seconds: float, *, step: float = 0.01) -> None:
+        """Let `seconds` pass in small steps, and everything run that they wake."""
+        await settle()
+        end = self._now + seconds
+        while self._now < end:
+            self._now = min(end, self._now + step)
+            due = [sleeper for at, sleeper in self._sleepers if at <= self._now]
+            self._sleepers = [(at, sleeper) for at, sleeper in self._sleepers if at > self._now]
+            for sleeper in due:
+                if not sleeper.done():
+                    sleeper.set_result(None)
+            await settle()
+
+
+@dataclass(slots=True)
+class MemoryChange:
+    """A transaction: what it wrote is kept when it ends well."""
+
+    store: "Memory"
+    organization_id: OrganizationId
+    now: datetime
+    ttl_max: timedelta
+    written: dict[ControlId, Pause] = field(default_factory=dict)
+    events: list[Pause] = field(default_factory=list)
+
+    @property
+    def next_version(self) -> int:
+        return self.store.versions[self.organization_id] + len(self.events) + 1
+
+    async def find(self, control_id: ControlId) -> Pause | None:
+        return await self._first(lambda pause: pause.control_id == control_id)
+
+    async def find_ordered(self, *, peer: str, request_id: str) -> Pause | None:
+        return await self._first(lambda pause: (pause.order.peer, pause.order.request_id) == (peer, request_id))
+
+    async def find_lifted(self, request_id: str) -> Pause | None:
+        return await self._first(lambda pause: pause.ending is not None and pause.ending.request_id == request_id)
+
+    async def write(self, pause: Pause) -> None:
+        await asyncio.sleep(0)
+        assert pause.version == self.next_version
+        self.written[pause.control_id] = pause
+        self.events.append(pause)
+
+    async def _first(self, matches: object) -> Pause | None:
+        await asyncio.sleep(0)
+        everything = {**self.store.pauses, **self.written}.values()
+        mine = [pause for pause in everything if pause.organization_id == self.organization_id]
+        return next((pause for pause in mine if matches(pause)), None)  # type: ignore[operator]
+
+
+class Memory:
+    """Every port of control. `events` are the committed changes in order; `down` makes it fail."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.ttl_max = TTL_MAX
+        self.pauses: dict[ControlId, Pause] = {}
+        self.versions: defaultdict[str, int] = defaultdict(int)
+        self.events: list[Pause] = []
+        self.beats = 0
+        self.down = False
+        self.writable = True
+        self.reads = 0
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @asynccontextmanager
+    async def change(self, organization_id: OrganizationId) -> AsyncIterator[MemoryChange]:
+        self._demand_up()
+        async with self._locks[organization_id]:
+            change = MemoryChange(self, organization_id, self.clock.now(), self.ttl_max)
+            yield change
+            self._demand_up()
+            self.pauses |= change.written
+            self.events += change.events
+            self.versions[organization_id] += len(change.events)
+
+    async def find(self, control_id: ControlId, organizations: Collection[OrganizationId]) -> Pause | None:
+        self._demand_up()
+        found = self.pauses.get(control_id)
+        return found if found is not None and found.organization_id in organizations else None
+
+    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Pause]:
+        self._demand_up()
+        return [pause for pause in self._live() if pause.organization_id in organizations]
+
+    async def unfenced(self) -> Sequence[Pause]:
+        self._demand_up()
+        return [pause for pause in self._live() if pause.state is State.PAUSING]
+
+    async def agenda(self) -> Agenda:
+        self._demand_up()
+        now = self.clock.now()
+        ends = [pause.order.paused_until for pause in self._live() if pause.order.paused_until is not None]
+        return Agenda(
+            due=[pause for pause in self._live() if pause.is_due(now)],
+            next_in=min(((end - now).total_seconds() for end in ends if end > now), default=None),
+        )
+
+    async def take(self, organizations: Collection[str]) -> Snapshot:
+        self._demand_up()
+        self.reads += 1
+        await asyncio.sleep(0)
+        ids = {*organizations, PLATFORM}
+        return Snapshot(
+            pauses=[pause for pause in self._live() if pause.organization_id in ids],
+            versions={organization_id: self.versions[organization_id] for organization_id in ids},
+            ttl_max=self.ttl_max,
+            beat=self.beats,
+        )
+
+    async def beat(self, number: int, lane: int) -> None:
+        self._demand_up()
+        if not self.writable:
+            raise unavailable()
+        await asyncio.sleep(0)
+        self.beats = max(self.beats, number)
+
+    async def news(self, cursor: str | None) -> News:
+        self._demand_up()
+        since = int(cursor or 0)
+        changed = self._live() if cursor is None else [self.pauses[one.control_id] for one in self.events[since:]]
+        return News(pauses=changed, cursor=str(len(self.events)), at=self.clock.now())
+
+    def _live(self) -> list[Pause]:
+        return [pause for pause in self.pauses.values() if pause.state.is_live]
+
+    def _demand_up(self) -> None:
+        if self.down:
+            raise unavailable()

@@ -1,0 +1,304 @@
+"""A fence stands a whole W after the commit, whoever waits for it and whichever replica sets it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from tests.unit.control.memory import ManualClock, Memory, W, settle
+
+from control.application.fencing import FenceLoop
+from control.application.pausing import Wait, pause
+from control.application.resuming import Lift, resume
+from control.application.waiting import Hints
+from control.domain.authority import Caller, Role, Wish
+from control.domain.fence import FenceRule
+from control.domain.pause import Pause, Scope, State
+from kernel.errors import Failure, Kind
+from kernel.ids import OrganizationId, uuid7
+
+ANA = Caller(subject="ana", organization_id=OrganizationId("demo"), role=Role.OWNER)
+
+
+class Replica:
+    """One control process: its own fence loop on the shared store."""
+
+    def __init__(self, store: Memory) -> None:
+        self.store = store
+        self.failures: list[Failure] = []
+        self.hints = Hints()
+        self.fences = FenceLoop(
+            changes=store,
+            pauses=store,
+            rule=FenceRule(),
+            clock=store.clock,
+            hint=self.hints.listener(),
+            committed=self.hints.give,
+            failed=self.failures.append,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Replica"]:
+        """Run the loop; leaving the block is a crash."""
+        task = asyncio.create_task(self.fences.run(asyncio.Event()))
+        await settle()
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def pause(
+        self, request_id: str = "stop-1", *, wait: Wait = Wait.FENCED, reason: str = "wrong"
+    ) -> asyncio.Task[Pause]:
+        """Ask for a pause of campaign `welcome`."""
+        wish = Wish(
+            request_id=request_id,
+            scope=Scope.CAMPAIGN,
+            target="welcome",
+            reason=reason,
+            paused_until=None,
+            organization_id="",
+            source=None,
+        )
+        return asyncio.create_task(
+            pause(
+                wish,
+                ANA,
+                wait,
+                changes=self.store,
+                fences=self.fences,
+                new_id=uuid7,
+                committed=self.hints.give,
+            )
+        )
+
+    async def resume(self, target: Pause, request_id: str = "go-1", *, reason: str = "fixed") -> list[Pause]:
+        """Lift `target`; return what remains."""
+        lift = Lift(request_id=request_id, control_id=target.control_id, reason=reason)
+        lifted = await resume(lift, ANA, changes=self.store, pauses=self.store, committed=self.hints.give)
+        assert lifted.pause.state is State.RESUMED
+        return list(lifted.remaining)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store(clock: ManualClock) -> Memory:
+    return Memory(clock)
+
+
+@pytest.fixture
+async def replica(store: Memory) -> AsyncIterator[Replica]:
+    async with Replica(store).running() as running:
+        yield running
+
+
+def states(store: Memory) -> list[State]:
+    return [event.state for event in store.events]
+
+
+async def test_the_fence_stands_only_after_w_from_the_commit(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    asked = replica.pause()
+
+    await clock.advance(W - 0.001)
+    assert not asked.done()
+    assert states(store) == [State.PAUSING]
+    await clock.advance(0.002)
+
+    assert (await asked).state is State.FENCED
+    assert states(store) == [State.PAUSING, State.FENCED]
+
+
+async def test_w_counts_from_the_acknowledged_commit_and_not_from_the_request(
+    clock: ManualClock, store: Memory, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acknowledged, written = asyncio.Event(), Memory.change
+
+    @asynccontextmanager
+    async def slow_commit(self: Memory, organization_id: OrganizationId) -> AsyncIterator[object]:
+        async with written(self, organization_id) as change:
+            yield change
+        await acknowledged.wait()
+
+    monkeypatch.setattr(Memory, "change", slow_commit)
+    monkeypatch.setattr(Memory, "unfenced", _sees_nothing)
+    asked = replica.pause()
+    await clock.advance(3.0)
+    acknowledged.set()
+    await clock.advance(W - 0.001)
+    assert states(store) == [State.PAUSING]
+    await clock.advance(0.002)
+
+    assert (await asked).state is State.FENCED
+
+
+async def _sees_nothing(self: Memory) -> list[Pause]:
+    return []
+
+
+async def test_after_a_crash_another_replica_waits_a_whole_w_anew(clock: ManualClock, store: Memory) -> None:
+    async with Replica(store).running() as first:
+        asked = first.pause()
+        await clock.advance(W - 0.05)
+    asked.cancel()
+    assert states(store) == [State.PAUSING]
+
+    async with Replica(store).running() as second:
+        await clock.advance(W - 0.001)
+        assert states(store) == [State.PAUSING]
+        await clock.advance(0.002)
+        assert states(store) == [State.PAUSING, State.FENCED]
+        assert (await second.pause()).state is State.FENCED
+
+
+async def test_a_replica_finds_without_any_hint_what_another_left_behind(clock: ManualClock, store: Memory) -> None:
+    async with Replica(store).running(), AsyncExitStack() as dying:
+        first = await dying.enter_async_context(Replica(store).running())
+        await clock.advance(0.1)
+        await first.pause(wait=Wait.COMMITTED)
+        await dying.aclose()
+
+        await clock.advance(0.25 + W + 0.02)
+
+        assert states(store) == [State.PAUSING, State.FENCED]
+
+
+async def test_a_retry_is_the_same_pause_and_waits_for_the_same_fence(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    first = replica.pause()
+    await clock.advance(W / 2)
+    retried = replica.pause()
+    await clock.advance(W / 2 - 0.01)
+    assert not first.done()
+    assert not retried.done()
+    await clock.advance(0.02)
+
+    assert await first == await retried
+    assert states(store) == [State.PAUSING, State.FENCED]
+
+
+async def test_a_retry_at_another_replica_waits_for_the_fence_that_the_first_one_sets(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    replica.pause()
+    await clock.advance(W / 2)
+    async with Replica(store).running() as second:
+        retried = second.pause()
+        await clock.advance(W / 2 - 0.01)
+        assert not retried.done()
+        await clock.advance(0.3)
+
+        assert (await retried).state is State.FENCED
+        assert states(store) == [State.PAUSING, State.FENCED]
+
+
+async def test_the_same_request_id_with_other_content_is_refused(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    await replica.pause(wait=Wait.COMMITTED)
+
+    with pytest.raises(Failure) as refused:
+        await replica.pause(reason="another reason")
+    assert (refused.value.kind, refused.value.reason) == (Kind.ALREADY_EXISTS, "REQUEST_ID_REUSED")
+
+
+async def test_a_pause_whose_caller_left_stands_and_is_fenced(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    asked = replica.pause()
+    await clock.advance(0.1)
+    asked.cancel()
+
+    await clock.advance(W)
+
+    assert states(store) == [State.PAUSING, State.FENCED]
+
+
+async def test_committed_answers_at_once_and_says_pausing(clock: ManualClock, store: Memory, replica: Replica) -> None:
+    assert (await replica.pause(wait=Wait.COMMITTED)).state is State.PAUSING
+
+    await clock.advance(W + 0.01)
+
+    assert (await replica.pause(wait=Wait.COMMITTED)).state is State.FENCED
+
+
+async def test_a_pause_resumed_before_its_fence_is_never_fenced_and_its_caller_is_told(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    asked = replica.pause()
+    await clock.advance(0.1)
+    await replica.resume(asked_pause(store))
+    await clock.advance(W)
+
+    with pytest.raises(Failure, match="resumed") as refused:
+        await asked
+    assert (refused.value.kind, refused.value.reason) == (Kind.ABORTED, "WRONG_STATE")
+    assert states(store) == [State.PAUSING, State.RESUMED]
+    with pytest.raises(Failure, match="resumed"):
+        await replica.pause()
+
+
+def asked_pause(store: Memory) -> Pause:
+    return next(iter(store.pauses.values()))
+
+
+async def test_the_fence_comes_late_but_comes_when_the_database_was_away(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    asked = replica.pause()
+    await clock.advance(0.1)
+    store.down = True
+    await clock.advance(W)
+    assert replica.failures
+    store.down = False
+    await clock.advance(0.1)
+
+    assert (await asked).state is State.FENCED
+    assert states(store) == [State.PAUSING, State.FENCED]
+
+
+async def test_the_longest_permit_of_the_database_decides_how_long_the_fence_takes(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    store.ttl_max = store.ttl_max * 4
+    asked = replica.pause()
+
+    await clock.advance(4 * (W - 0.05) + 0.049)
+    assert not asked.done()
+    await clock.advance(0.002)
+
+    assert (await asked).state is State.FENCED
+
+
+@pytest.mark.parametrize(
+    ("request_id", "reason", "kind", "word"),
+    [
+        ("go-1", "other words", Kind.ALREADY_EXISTS, "REQUEST_ID_REUSED"),
+        ("go-2", "fixed", Kind.FAILED_PRECONDITION, "WRONG_STATE"),
+    ],
+)
+async def test_a_resume_is_repeatable_and_nothing_else_is(
+    replica: Replica, request_id: str, reason: str, kind: Kind, word: str
+) -> None:
+    made = await replica.pause(wait=Wait.COMMITTED)
+    await replica.resume(made)
+    await replica.resume(made)
+
+    with pytest.raises(Failure) as refused:
+        await replica.resume(made, request_id, reason=reason)
+    assert (refused.value.kind, refused.value.reason) == (kind, word)
+
+
+async def test_resuming_one_pause_leaves_those_that_overlap_and_names_them(store: Memory, replica: Replica) -> None:
+    one = await replica.pause("stop-1", wait=Wait.COMMITTED)
+    other = await replica.pause("stop-2", wait=Wait.COMMITTED)
+
+    assert await replica.resume(one) == [other]
+    assert store.pauses[other.control_id].state is State.PAUSING
