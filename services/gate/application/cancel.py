@@ -29,7 +29,7 @@ async def cancel_intents(
 ) -> bytes:
     """Return what became of each. Raises Failure UNAVAILABLE if the executor is needed and does not answer.
 
-    The executor is asked before the transaction. An intent that is handed over in between is asked about in another round.
+    The executor is asked between transactions; what is handed over meanwhile is asked about in another round.
     """
     asked: dict[UUID, CancelOutcome] = {}
     for _ in range(_ROUNDS):

@@ -1,6 +1,7 @@
 """Ask the executor to cancel what it holds for people who were suppressed, until it answers. Suppresses nobody."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,11 +90,7 @@ async def settle_cancels(
 async def settle_until(stop: asyncio.Event, *, settle: SettleCancels) -> None:
     """Ask about what is left every few seconds, until `stop`."""
     while not stop.is_set():
-        try:
+        with contextlib.suppress(Failure):
             await settle(None)
-        except Failure:
-            pass
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
-        except TimeoutError:
-            continue

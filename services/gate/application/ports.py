@@ -41,6 +41,15 @@ class Replay:
     recorded: Recorded
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What control is asked about for one intent; an empty instance stands for all of the organization."""
+
+    organization_id: str
+    campaign_id: str
+    instance_id: str
+
+
 RecipientKey = tuple[str, bytes]
 """Organization and number hash."""
 ContentKey = tuple[str, bytes, bytes]
@@ -134,6 +143,10 @@ class Store(Protocol):
 
     async def instance_ids(self, organization_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the instances of organizations, outside any transaction."""
+        ...
+
+    async def asked(self, intents: Sequence[tuple[str, UUID]]) -> Sequence[Asked]:
+        """Return what control has to be asked about accepted intents, outside any transaction."""
         ...
 
 

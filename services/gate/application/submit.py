@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gate.application.again import scopes_to_ask
 from gate.application.judging import Bench, wait_of
 from gate.application.messages import Message, NewIntent, Recorded, Submission, Submitted, Verdict, Wait
 from gate.application.ports import (
+    Asked,
     Control,
     CountDecisions,
     Facts,
@@ -16,7 +18,6 @@ from gate.application.ports import (
     Replay,
     Store,
     Wake,
-    scopes_of,
 )
 from gate.domain.facts import Controls, Scope
 from gate.domain.words import Outcome
@@ -77,14 +78,17 @@ async def submit(
 
 async def scopes_of_items(items: Sequence[Item], store: Store) -> set[Scope]:
     """Return what control has to be asked, once each; for intents that name no instance, about all that there are."""
-    choosing = {item.submission.organization_id for item in items if not item.new.instance_id}
-    known = await store.instance_ids(sorted(choosing)) if choosing else {}
-    scopes: set[Scope] = set()
-    for organization_id, campaign_id, instance_id in {
-        (item.submission.organization_id, item.new.campaign_id, item.new.instance_id) for item in items
-    }:
-        scopes.update(scopes_of(organization_id, campaign_id, [instance_id] if instance_id else known[organization_id]))
-    return scopes
+    return await scopes_to_ask(
+        [
+            Asked(
+                organization_id=item.submission.organization_id,
+                campaign_id=item.new.campaign_id,
+                instance_id=item.new.instance_id,
+            )
+            for item in items
+        ],
+        store,
+    )
 
 
 async def _decide(

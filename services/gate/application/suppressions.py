@@ -1,7 +1,7 @@
 """Never write to these people again, and cancel what waits for them. Knows them by their numbers' hashes only.
 
-What was handed over is noted in the same commit and the executor is asked until it answers, so that a suppression holds even
-while the executor is away.
+What was handed over is noted in the same commit and the executor is asked until it answers, so that a suppression
+holds even while the executor is away.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,16 @@
 """The gate's words and decisions in protos, and back. The words of domain and wire cover each other, both ways."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gate.application.messages import Recorded, Submitted, View
+from gate.application.returns import Returned
 from gate.domain.decision import RuleResult
 from gate.domain.words import CancelOutcome, Category, Effect, IntentState, Outcome
 from gate.infrastructure.wire import stamp
+from kernel.errors import Failure, Violation, invalid
 from whatlead.gate.v1 import gate_pb2, intent_pb2
 
 CATEGORY_TO_PROTO = {category: intent_pb2.Category.Value(f"CATEGORY_{category}") for category in Category}
@@ -17,7 +20,6 @@ STATE_TO_PROTO = {state: intent_pb2.IntentState.Value(f"INTENT_STATE_{state}") f
 STATE_FROM_PROTO = {number: state for state, number in STATE_TO_PROTO.items()}
 EFFECT_TO_PROTO = {effect: intent_pb2.Effect.Value(f"EFFECT_{effect}") for effect in Effect}
 CANCEL_TO_PROTO = {outcome: intent_pb2.CancelOutcome.Value(f"CANCEL_OUTCOME_{outcome}") for outcome in CancelOutcome}
-CANCEL_FROM_PROTO = {number: outcome for outcome, number in CANCEL_TO_PROTO.items()}
 
 
 def moment(timestamp: Timestamp) -> datetime:
@@ -87,4 +89,26 @@ def view_to_proto(view: View, *, with_rules: bool) -> intent_pb2.MessageIntent:
         decision=decision_to_proto(view.recorded, with_rules=with_rules),
         create_time=stamp(message.submitted_at),
         expire_time=stamp(message.expire_time),
+    )
+
+
+def returned_from_proto(item: gate_pb2.ReturnedIntent, prefix: str) -> Returned | Failure:
+    """Return what came back, or the failure that names its bad fields."""
+    violations = []
+    try:
+        intent_id = UUID(item.intent_id)
+    except ValueError:
+        violations.append(Violation(field=f"{prefix}.intent_id", description="must be a UUID"))
+    violations.extend(
+        Violation(field=f"{prefix}.{name}", description="must be given")
+        for name in ("organization_id", "decision_number", "sequence")
+        if not getattr(item, name)
+    )
+    if violations:
+        return invalid(*violations)
+    return Returned(
+        organization_id=item.organization_id,
+        intent_id=intent_id,
+        decision_number=item.decision_number,
+        sequence=item.sequence,
     )

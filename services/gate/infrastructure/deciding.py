@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from chassis.outbox import PostingTransaction
 from gate.application.messages import Ending, Held, Verdict, Wait
 from gate.application.ports import Organization, RecipientFacts, RecipientKey
+from gate.application.release import Due
 from gate.domain.words import IntentState
 from gate.infrastructure import rows
 from gate.infrastructure.facts import PostgresFacts, recipients_of
@@ -43,6 +44,15 @@ class PostgresDeciding(PostgresFacts):
     async def held(self, intents: Sequence[tuple[str, UUID]]) -> Sequence[Held]:
         found = await self.tx.fetch(queries.load_held, **_keys(intents))
         return [rows.held_of(row) for row in found]
+
+    async def claim_due(self, dues: Sequence[Due], now: datetime) -> Sequence[tuple[str, UUID]]:
+        found = await self.tx.fetch(
+            queries.claim_due,
+            organization_ids=[due.organization_id for due in dues],
+            intent_ids=[due.intent_id for due in dues],
+            now=now,
+        )
+        return [(row.organization_id, row.intent_id) for row in found]
 
     async def insert(self, verdicts: Sequence[Verdict], waits: Sequence[Wait]) -> None:
         await self.tx.copy("intent", rows.INTENT_COLUMNS, [rows.intent_record(verdict) for verdict in verdicts])

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Database
+from gate.application.changes import InstanceRecord, StoredPolicy
 from gate.application.messages import View
 from gate.infrastructure import rows
+from gate.infrastructure.changing import PostgresInstances, PostgresPolicies, instance_record
 from gate.infrastructure.statements import queries
 from kernel.errors import not_found
 
@@ -58,3 +61,61 @@ class IntentReads:
                 most=most,
             )
         return [rows.view_of(row, with_rules=False) for row in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """One person who is not written to."""
+
+    recipient_id: UUID
+    reason: str
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationReads:
+    """Reads instances, policies and suppressions of one organization at a time."""
+
+    database: Database
+
+    async def instance(self, organization_id: str, instance_id: str) -> InstanceRecord:
+        """Return an instance. Raises Failure NOT_FOUND."""
+        async with self.database.autocommit() as tx:
+            record = await PostgresInstances(tx).find(organization_id, instance_id)
+        if record is None:
+            raise not_found("instance")
+        return record
+
+    async def instances(self, organization_id: str, *, after: str, most: int) -> Sequence[InstanceRecord]:
+        """Return instances by id."""
+        async with self.database.autocommit() as tx:
+            found = await tx.fetch(queries.list_instances, organization_id=organization_id, after=after, most=most)
+        return [instance_record(row) for row in found]
+
+    async def policy(self, organization_id: str) -> StoredPolicy:
+        """Return the policy in force."""
+        async with self.database.autocommit() as tx:
+            return await PostgresPolicies(tx).current(organization_id)
+
+    async def suppressions(
+        self, organization_id: str, *, before: tuple[datetime, UUID], most: int
+    ) -> Sequence[Suppression]:
+        """Return the newest suppressions below `before`."""
+        async with self.database.autocommit() as tx:
+            found = await tx.fetch(
+                queries.list_suppressions,
+                organization_id=organization_id,
+                before=before[0],
+                before_id=before[1],
+                most=most,
+            )
+        return [
+            Suppression(
+                recipient_id=row.recipient_id,
+                reason=row.suppression_reason,
+                created_by=row.suppressed_by,
+                created_at=row.suppressed_at,
+            )
+            for row in found
+        ]

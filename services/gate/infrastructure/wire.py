@@ -16,7 +16,7 @@ from gate.domain.facts import Cooldown
 from gate.domain.moments import microseconds, timestamp
 from gate.domain.policy import Policy
 from gate.domain.schedule import SECOND
-from gate.domain.words import Category, IntentState, Outcome
+from gate.domain.words import CancelOutcome, Category, IntentState, Outcome
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 from whatlead.executor.v1 import executor_pb2
@@ -31,6 +31,7 @@ _TYPES = {
     Outcome.QUEUED: event_pb2.EVENT_TYPE_MESSAGE_QUEUED,
     Outcome.BLOCKED: event_pb2.EVENT_TYPE_MESSAGE_BLOCKED,
 }
+CANCELS = {intent_pb2.CancelOutcome.Value(f"CANCEL_OUTCOME_{outcome}"): outcome for outcome in CancelOutcome}
 CATEGORIES = {category: intent_pb2.Category.Value(f"CATEGORY_{category}") for category in Category}
 
 
@@ -48,6 +49,11 @@ def delimited(tag: bytes, item: bytes) -> bytes:
 def as_event(event: event_pb2.OperationalEvent) -> bytes:
     """Return an event as an item of RecordEventsRequest."""
     return delimited(_EVENTS_TAG, event.SerializeToString())
+
+
+def as_opaque(request: bytes) -> bytes:
+    """Return a request as an item of a repeated field of bytes, in which requests of one kind can be joined."""
+    return delimited(_EVENTS_TAG, request)
 
 
 def as_job(job: bytes) -> bytes:

@@ -87,7 +87,7 @@ CREATE TABLE recipient (
     )
 );
 
-CREATE INDEX recipient_suppressed ON recipient (organization_id, suppressed_at DESC, recipient_id)
+CREATE INDEX recipient_suppressed ON recipient (organization_id, suppressed_at, recipient_id)
     WHERE suppressed_at IS NOT NULL;
 """
 

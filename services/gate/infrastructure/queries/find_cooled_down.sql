@@ -1,0 +1,5 @@
+SELECT organization_id, instance_id
+FROM instance
+WHERE cooldown_end <= now()
+ORDER BY cooldown_end
+LIMIT 100

@@ -1,0 +1,61 @@
+-- Intents for these people that wait with the gate or were handed over, and have not expired.
+SELECT
+    found.organization_id,
+    found.intent_id,
+    found.request_id,
+    found.content_hash,
+    found.campaign_id,
+    found.asked_instance_id,
+    found.category,
+    found.reference,
+    found.hold_if_paused,
+    found.expire_time,
+    found.number_hash,
+    found.recipient_id,
+    found.content_digest,
+    found.sealed,
+    found.traceparent,
+    found.submitted_at,
+    found.state,
+    found.sequence,
+    found.decision_number,
+    found.instance_id,
+    found.slot_at,
+    found.slot_before,
+    found.slot_after,
+    found.reason
+FROM unnest(CAST(:number_hashes AS bytea[])) AS given (number_hash)
+CROSS JOIN LATERAL (
+    SELECT
+        intent.organization_id,
+        intent.intent_id,
+        intent.request_id,
+        intent.content_hash,
+        intent.campaign_id,
+        intent.asked_instance_id,
+        intent.category,
+        intent.reference,
+        intent.hold_if_paused,
+        intent.expire_time,
+        intent.number_hash,
+        intent.recipient_id,
+        intent.content_digest,
+        intent.sealed,
+        intent.traceparent,
+        intent.submitted_at,
+        intent.state,
+        intent.sequence,
+        intent.decision_number,
+        intent.instance_id,
+        intent.slot_at,
+        intent.slot_before,
+        intent.slot_after,
+        intent.reason
+    FROM intent
+    WHERE intent.organization_id = :organization_id
+      AND intent.number_hash = given.number_hash
+      AND intent.state IN ('QUEUED', 'APPROVED')
+      AND NOT intent.failed
+      AND intent.expire_time > CAST(:now AS timestamptz)
+    OFFSET 0
+) AS found

@@ -1,0 +1,98 @@
+"""Find what waits with the gate on PostgreSQL, by index range. Decides nothing."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.database import Database
+from gate.application.release import Due
+from gate.application.unpark import InstanceState, ParkedScope
+from gate.infrastructure.statements import queries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresWaiting:
+    """Implements `Waiting`, `Parked` and `Cooling`."""
+
+    database: Database
+
+    async def due(self, *, now: datetime, after: str, most: int, of_one: int) -> Sequence[Due]:
+        """Return what is due in organizations after `after`, the oldest first, at most `of_one` of each."""
+        async with self.database.autocommit() as tx:
+            found = await tx.fetch(queries.find_due, now=now, after=after, most=most, of_one=of_one)
+        return [
+            Due(
+                organization_id=row.organization_id,
+                intent_id=row.intent_id,
+                campaign_id=row.campaign_id,
+                instance_id=row.instance_id,
+            )
+            for row in found
+        ]
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next comes due."""
+        async with self.database.autocommit() as tx:
+            row = await tx.fetch_one(queries.find_next_due)
+        next_due: datetime | None = row.due_at if row is not None else None
+        return next_due
+
+    async def park(self, dues: Sequence[Due], now: datetime) -> None:
+        """Have these wait for a resume, if they are still due."""
+        async with self.database.autocommit() as tx:
+            await tx.execute(
+                queries.park,
+                organization_ids=[due.organization_id for due in dues],
+                intent_ids=[due.intent_id for due in dues],
+                now=now,
+            )
+
+    async def parked_scopes(self) -> Sequence[ParkedScope]:
+        """Return the scopes in which intents wait for an event."""
+        async with self.database.autocommit() as tx:
+            found = await tx.fetch(queries.find_parked_scopes)
+        return [
+            ParkedScope(
+                waits_for=row.waits_for,
+                organization_id=row.organization_id,
+                campaign_id=row.campaign_id,
+                instance_id=row.instance_id,
+            )
+            for row in found
+        ]
+
+    async def instance_states(self, organization_ids: Sequence[str]) -> Mapping[str, Sequence[InstanceState]]:
+        """Return the instances of organizations."""
+        states: dict[str, list[InstanceState]] = defaultdict(list)
+        async with self.database.autocommit() as tx:
+            for row in await tx.fetch(queries.list_instance_states, organization_ids=list(organization_ids)):
+                states[row.organization_id].append(
+                    InstanceState(instance_id=row.instance_id, connected=row.connected, cooling_until=row.cooldown_end)
+                )
+        return states
+
+    async def free(self, scope: ParkedScope, now: datetime, most: int) -> int:
+        """Make up to `most` intents of a scope due, and return how many."""
+        async with self.database.autocommit() as tx:
+            return await tx.execute(
+                queries.free_parked,
+                waits_for=scope.waits_for,
+                organization_id=scope.organization_id,
+                campaign_id=scope.campaign_id,
+                instance_id=scope.instance_id,
+                now=now,
+                most=most,
+            )
+
+    async def cooled_down(self) -> Sequence[tuple[str, str]]:
+        """Return the instances whose cooldown is over by the database's clock."""
+        async with self.database.autocommit() as tx:
+            found = await tx.fetch(queries.find_cooled_down)
+        return [(row.organization_id, row.instance_id) for row in found]
+
+    async def next_end(self) -> float:
+        """Return in how many seconds the next cooldown ends; infinity if there is none."""
+        async with self.database.autocommit() as tx:
+            row = await tx.fetch_one(queries.find_next_cooldown_end)
+        return float(row.seconds) if row is not None and row.seconds is not None else float("inf")

@@ -1,0 +1,29 @@
+"""What the gate reads from its environment. Knows nothing of how it is used."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from chassis.settings import Address, ServiceSettings
+
+
+def _key(value: SecretStr) -> SecretStr:
+    try:
+        key = bytes.fromhex(value.get_secret_value())
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError("must be 32 bytes in hexadecimal")
+    return value
+
+
+class GateSettings(ServiceSettings):
+    """The settings of every service, with the gate's own ports and what only the gate has."""
+
+    public_listen: Address = Field("127.0.0.1:7001", description="Where backends call: TLS and a token.")
+    internal_listen: Address = Field("127.0.0.1:7101", description="Where other services call: mutual TLS.")
+    http_listen: Address = Field("127.0.0.1:7201", description="Metrics and health: plain HTTP.")
+    recipient_key: Annotated[SecretStr, AfterValidator(_key)] = Field(
+        description="Gate: 32 bytes in hexadecimal, under which numbers are hashed and sealed. Without it no number "
+        "can be matched or sent to any more."
+    )
