@@ -69,7 +69,7 @@ CREATE TABLE pause (
     CONSTRAINT ended_or_live CHECK ((state IN ('RESUMED', 'EXPIRED')) = (ended_at IS NOT NULL)),
     CONSTRAINT ending_is_whole CHECK (num_nonnulls(ended_at, ended_by, end_reason) IN (0, 3)),
     CONSTRAINT resumed_has_request CHECK ((state = 'RESUMED') = (resume_request_id IS NOT NULL)),
-    CONSTRAINT expired_when_due CHECK (state <> 'EXPIRED' OR paused_until <= ended_at)
+    CONSTRAINT expired_when_due CHECK (state <> 'EXPIRED' OR coalesce(paused_until <= ended_at, false))
 ) WITH (fillfactor = 80);
 CREATE INDEX pause_live ON pause (organization_id, control_id) WHERE state IN ('PAUSING', 'FENCED');
 CREATE INDEX pause_unfenced ON pause (control_id) WHERE state = 'PAUSING';
