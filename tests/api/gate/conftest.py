@@ -4,17 +4,16 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-
 from typing import Any
 
 import pytest
+from tests.api.gate.neighbours import Audit, Control, Executor
+from tests.serving import RunningServer, running_process, settings_of
 
 from chassis.database import Database
 from gate.composition import Neighbours, assemble
 from gate.settings import GateSettings
 from kernel.clock import SystemClock
-from tests.api.gate.neighbours import Audit, Control, Executor
-from tests.serving import RunningServer, running_process, settings_of
 from whatlead.gate.v1 import (
     gate_pb2,
     gate_pb2_grpc,
@@ -112,5 +111,3 @@ async def gate(service_database: Callable[[str], Awaitable[Database]]) -> AsyncI
     settings = settings_of("gate", GateSettings, recipient_key=KEY)
     async with running_process(assemble(settings, database, neighbours, SystemClock())) as server:
         yield Gate(server=server, database=database, control=control, executor=executor, audit=audit)
-
-

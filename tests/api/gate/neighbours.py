@@ -28,9 +28,7 @@ class Control:
     asked: list[control_pb2.PauseRequest] = field(default_factory=list)
     watchers: list[asyncio.Queue[control_pb2.WatchExecutionControlsResponse]] = field(default_factory=list)
 
-    def pause(
-        self, scope: str, target: str = "", organization_id: str = "demo", until: datetime | None = None
-    ) -> str:
+    def pause(self, scope: str, target: str = "", organization_id: str = "demo", until: datetime | None = None) -> str:
         control = control_pb2.ExecutionControl(
             control_id=str(uuid7()),
             organization_id=organization_id,
@@ -88,9 +86,7 @@ class Control:
         self.asked.append(request)
         return control_pb2.PauseResponse()
 
-    async def WatchExecutionControls(
-        self, request: Any
-    ) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]:
+    async def WatchExecutionControls(self, request: Any) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]:
         queue: asyncio.Queue[control_pb2.WatchExecutionControlsResponse] = asyncio.Queue()
         self.watchers.append(queue)
         snapshot = control_pb2.ExecutionControlSnapshot(controls=list(self.live.values()))

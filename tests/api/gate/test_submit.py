@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 from google.rpc import error_details_pb2
+from tests.api.gate.conftest import Gate
 
 from kernel.errors import Failure, Kind
-from tests.api.gate.conftest import Gate
 from whatlead.gate.v1 import gate_pb2, intent_pb2, policy_pb2
 
 
@@ -147,7 +147,9 @@ async def test_a_named_instance_that_is_not_registered_waits_and_goes_when_it_is
     assert submitted.decision.reason == "INSTANCE_DISCONNECTED"
     await gate.provision("inst-9")
     await gate.until(lambda: gate.executor.jobs)
-    events = await gate.until(lambda: len(gate.audit.life(submitted.intent_id)) == 2 and gate.audit.life(submitted.intent_id))
+    events = await gate.until(
+        lambda: len(gate.audit.life(submitted.intent_id)) == 2 and gate.audit.life(submitted.intent_id)
+    )
     assert events == [(1, "QUEUED", "INSTANCE_DISCONNECTED"), (2, "APPROVED", "")]
     assert gate.executor.jobs[0].sequence == 3
 
