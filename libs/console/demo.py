@@ -28,7 +28,8 @@ from whatlead.control.v1 import control_pb2
 _EXECUTORS = 2
 _PAUSE_SECONDS = 3.0
 _SETTLE_SECONDS = 120.0
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
+_WIDTH = 160
 
 
 async def demo(data_dir: Path, file: Path | None) -> None:
@@ -65,6 +66,7 @@ async def _campaign(stubs: Clients, system: System, leads: Sequence[Lead], organ
         fenced, resumed_at = await _pause_half_way(stubs, progression, submitting)
         await submitting
         progression.phase = "finishing"
+        await _nearly_done(progression)
         account = await _settled(stubs, results, system.simulator_url)
         progression.phase = "done"
     fence = await check_fence(
@@ -118,6 +120,13 @@ async def _pause_half_way(
     return fenced, resumed_at
 
 
+async def _nearly_done(progression: Progression) -> None:
+    """Wait until the numbers say that each row was answered for, 120 s at most."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while progression.answered < progression.rows and time.monotonic() < deadline:
+        await progression.refreshed.wait()
+
+
 async def _settled(stubs: Clients, results: Sequence[RowResult], simulator_url: str) -> Account:
     """Wait until nothing waits and webhooks have settled what was unknown, 120 s at most; return the account."""
     deadline = time.monotonic() + _SETTLE_SECONDS
@@ -130,7 +139,7 @@ async def _settled(stubs: Clients, results: Sequence[RowResult], simulator_url: 
 
 
 def _show_account(account: Account, fenced: control_pb2.ExecutionControl, fence: FenceCheck) -> None:
-    console = Console()
+    console = Console(width=_WIDTH)
     blocked = [(f"blocked: {reason}", count) for reason, count in account.blocked.most_common()]
     rows = [
         *blocked,
@@ -153,7 +162,7 @@ def _show_account(account: Account, fenced: control_pb2.ExecutionControl, fence:
 
 
 async def _show_explanations(stubs: Clients, results: Sequence[RowResult]) -> None:
-    console = Console(width=160)
+    console = Console(width=_WIDTH)
     intent_id = await _a_telling_intent(stubs, results)
     life = await stubs.timelines.GetMessageIntentTimeline(
         timeline_pb2.GetMessageIntentTimelineRequest(intent_id=intent_id), timeout=30

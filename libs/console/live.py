@@ -40,6 +40,11 @@ class Progression:
     def blocked(self) -> int:
         return self.numbers.volume.blocked.total
 
+    @property
+    def answered(self) -> int:
+        """How many rows came to an end, some counted twice: a message can fail after it was sent."""
+        return self.sent + self.blocked + self.numbers.volume.failed.total + self.numbers.volume.unknown.total
+
     def line(self) -> str:
         """Return where it stands, in one line."""
         volume = self.numbers.volume

@@ -146,7 +146,7 @@ def metrics_tables(
         table("", ("", ""), facts),
     ]
     if isinstance(metrics, metrics_pb2.GetOrganizationMetricsResponse):
-        shares = [(one.instance_id or "-", one.sent, f"{one.share:.1%}") for one in metrics.instances]
+        shares = [(one.instance_id or "-", one.sent, f"{one.share:.1%}") for one in metrics.instances if one.sent]
         backlog = [(one.producer, one.waiting, seconds(one.oldest_age)) for one in metrics.backlogs]
         tables += [
             table("instances", ("instance", "sent", "share"), shares),
