@@ -93,7 +93,7 @@ def _options(listener: Listener) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MAX_STREAMS_A_CONNECTION),
         ("grpc.http2.max_ping_strikes", 2),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _MIN_PING_MILLISECONDS),
+        ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_MILLISECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 10_000),
