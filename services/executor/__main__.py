@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import structlog
 from aiohttp import web
 
 from chassis.clients import internal_channel
@@ -47,6 +48,8 @@ from whatlead.gate.v1.signal_pb2_grpc import SignalServiceStub
 
 _POOL = 12
 _BACKLOG_SECONDS = 10.0
+
+log = structlog.get_logger("executor")
 
 
 def assemble(
@@ -166,6 +169,8 @@ async def compose(settings: ExecutorSettings) -> AsyncIterator[Process]:
                 clock=clock,
             )
             stack.push_async_callback(cloud.close)
+            if not await cloud.health():  # asking also loads and connects what the first send would wait for
+                log.warning("executor.provider_unreachable", provider="whatsapp_cloud")
             providers["whatsapp_cloud"] = cloud
         yield assemble(
             settings,

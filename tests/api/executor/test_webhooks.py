@@ -44,7 +44,7 @@ async def receiver(inbox: Inbox) -> AsyncIterator[tuple[aiohttp.ClientSession, s
     application = web.Application()
     receiving = WebhookReceiver(verify_token="v", secrets=["new", "old"], keep=inbox.keep, kept=inbox.kept)
     application.add_routes(receiving.routes())
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, lingering_time=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
