@@ -134,15 +134,15 @@ def _room(case: Case, *, rule: Rule, used: int, limit: int, unit: str) -> RuleRe
 def pace(case: Case) -> RuleResult:
     """Defer to when the instance is rested.
 
-    `used` is the time already spoken for, `limit` what a burst may speak for.
+    `limit` is the time that a burst may speak for, `used` how much of it is spoken for: all of it where intents queue.
     """
     if case.instance is None:
         return PASSES[Rule.PACE]
     policy_pace = case.facts.policy.pace
     used = limit = None
     if policy_pace is not None and policy_pace.gap > 0:
-        used = max(0, case.instance.schedule.tat - case.moment) / SECOND
         limit = policy_pace.burst * policy_pace.gap / SECOND
+        used = min(limit, max(0, case.instance.schedule.tat - case.moment) / SECOND)
     if case.rested_at <= case.moment + NEAR:
         if used is None:
             return PASSES[Rule.PACE]
