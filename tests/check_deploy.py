@@ -30,7 +30,8 @@ def settings_problems(compose: dict[str, dict[str, dict[str, dict[str, str]]]]) 
     from gate.settings import GateSettings
 
     problems = []
-    for service, settings in zip(SERVICES, (GateSettings, ExecutorSettings, ControlSettings, AuditSettings), strict=True):
+    own = {"gate": GateSettings, "executor": ExecutorSettings, "control": ControlSettings, "audit": AuditSettings}
+    for service, settings in own.items():
         given = set(compose["services"][service]["environment"])
         known = {f"WHATLEAD_{name.upper()}": field for name, field in settings.model_fields.items()}
         problems += [f"{service}: nothing reads {name}" for name in sorted(given - known.keys())]

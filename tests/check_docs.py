@@ -35,12 +35,11 @@ def _rows(settings: type[BaseSettings], prefix: str, without: set[str]) -> list[
 
 def settings_page() -> str:
     """Return docs/settings.md as the code has it."""
+    from audit.settings import AuditSettings
+    from chassis.settings import ServiceSettings
     from control.settings import ControlSettings
     from executor.settings import ExecutorSettings
     from gate.settings import GateSettings
-
-    from audit.settings import AuditSettings
-    from chassis.settings import ServiceSettings
     from simulator.settings import SimulatorSettings
 
     shared = set(ServiceSettings.model_fields)

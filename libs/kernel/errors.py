@@ -32,7 +32,7 @@ class Violation:
 class Failure(Exception):
     """Tell a caller that a call could not be done, why, and what to do next.
 
-    `reason` is a name of `whatlead.error.v1.Reason` without its prefix. `retry_after` is set where trying again can help.
+    `reason` is a name of `whatlead.error.v1.Reason` without its prefix. `retry_after` is set where a retry can help.
     """
 
     def __init__(
