@@ -4,6 +4,7 @@ WITH held AS MATERIALIZED (
   FROM job
   WHERE job.held_by IS NOT NULL
     AND NOT job.held_by && CAST(:live_ids AS uuid[])
+  ORDER BY job.organization_id, job.intent_id
   LIMIT :jobs
   FOR UPDATE SKIP LOCKED
 )

@@ -1,0 +1,77 @@
+"""The plans of the hot statements: what waits, however much of it, costs a round nothing."""
+
+from dataclasses import replace
+
+import pytest
+from tests.stores.executor.world import CAMPAIGN, INSTANCE, LANE, ORGANIZATION, World, new_job, until
+
+from chassis.database import Query
+from executor.infrastructure.ledger import queries
+from kernel.ids import uuid7
+
+
+@pytest.fixture
+async def world(service_database) -> World:  # type: ignore[no-untyped-def]
+    """Twenty scopes with 500 waiting jobs each."""
+    world = World.on(await service_database("executor"))
+    lanes = [replace(LANE, instance_id=f"inst-{number}") for number in range(20)]
+    for number in range(20):
+        await world.accept(*(new_job(instance_id=f"inst-{number}") for _ in range(500)), lanes=lanes)
+    return world
+
+
+async def explain(world: World, query: Query, **params: object) -> str:
+    async with world.database.transaction() as tx:
+        explained = Query.of("explain", f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {query.clause.text}")
+        rows = await tx.fetch(explained, **params)
+        await tx.fetch(Query.of("undo", "SELECT 1"))
+        return "\n".join(row[0] for row in rows)
+
+
+async def test_due_scopes_are_found_by_one_probe_a_scope(world: World) -> None:
+    plan = await explain(world, queries.list_due_scopes, scopes=100)
+    assert "job_claim" in plan
+    assert "Seq Scan on job" not in plan
+    assert len(await world.queue.due_scopes(scopes=100)) == 20
+
+
+async def test_the_take_goes_by_the_claim_index(world: World) -> None:
+    plan = await explain(
+        world,
+        queries.take_jobs,
+        organization_ids=[ORGANIZATION],
+        instance_ids=[INSTANCE],
+        campaign_ids=[CAMPAIGN],
+        rate_factors=[1.0],
+        control_versions=[1],
+        platform_version=1,
+        token=uuid7(),
+        jobs=50,
+        per_scope=50,
+        horizon=0.25,
+        lease_seconds=20.0,
+        ungoverned_gap=0.0125,
+    )
+    assert "job_claim" in plan
+    assert "Seq Scan on job" not in plan
+
+
+async def test_what_lapses_and_what_is_held_is_found_by_its_index(world: World) -> None:
+    plan = await explain(world, queries.lock_lapsed_jobs, jobs=100)
+    assert "job_lapse" in plan
+    plan = await explain(world, queries.release_held_jobs, live_ids=[], jobs=100)
+    assert "job_held" in plan
+
+
+async def test_an_outcome_s_update_stays_on_its_page(service_database) -> None:  # type: ignore[no-untyped-def]
+    world = World.on(await service_database("executor"))
+    async with world.running():
+        await world.accept(*(new_job() for _ in range(400)))
+        await until(lambda: sum(signal.count for signal in world.told.signals) == 400)
+
+    async def counted() -> bool:
+        await world.sql("SELECT pg_stat_force_next_flush()")
+        row = (await world.sql("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'job'"))[0]
+        return bool(row.n_tup_upd >= 800 and row.n_tup_hot_upd >= 380)
+
+    await until(counted)
