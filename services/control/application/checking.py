@@ -15,7 +15,8 @@ from control.domain.fence import granted_ttl
 from control.domain.pause import Pause
 from kernel.errors import Failure
 
-_AT_ONCE = 2
+_AT_ONCE = 3
+_SLOW_SECONDS = 0.025
 _READ_SECONDS = 1.0
 _TRIES = 2
 
@@ -43,7 +44,10 @@ class _Round:
 
 
 class Checks:
-    """Takes calls and shares statements among them: at most two run, and what arrives meanwhile is the next."""
+    """Takes calls and shares statements among them: one runs, and what arrives meanwhile is the next.
+
+    Beside a statement that is slow the next one runs already, so that one that hangs holds up nobody for long.
+    """
 
     def __init__(
         self, *, snapshots: Snapshots, heart: Heart, ttl: timedelta, failed: Callable[[Exception], None]
@@ -54,6 +58,7 @@ class Checks:
         self._failed = failed
         self._next: _Round | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._swift: asyncio.Task[None] | None = None
 
     async def check(self, sendings: Sequence[Sending]) -> Verdicts:
         """Return what covers each of `sendings`. Raises Failure UNAVAILABLE rather than answer from what may be old."""
@@ -73,16 +78,23 @@ class Checks:
         return await asyncio.shield(joined.answer)
 
     def _start(self) -> None:
-        if self._next is None or len(self._running) >= _AT_ONCE:
+        if self._next is None or self._swift is not None or len(self._running) >= _AT_ONCE:
             return
         # Closed here, before its statement is sent: whoever comes from now on is in the next round.
         starting, self._next = self._next, None
         task = asyncio.create_task(self._answer(starting), name="control.check")
+        self._swift = task
         self._running.add(task)
         task.add_done_callback(self._ended)
+        asyncio.get_running_loop().call_later(_SLOW_SECONDS, self._make_way, task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._make_way(task)
+
+    def _make_way(self, task: asyncio.Task[None]) -> None:
+        if self._swift is task:
+            self._swift = None
         self._start()
 
     async def _answer(self, asked: _Round) -> None:
