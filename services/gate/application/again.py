@@ -7,7 +7,7 @@ from gate.application.judging import Bench, give_back, is_silent, wait_of
 from gate.application.messages import Ending, Held, Recorded, Verdict, Wait
 from gate.application.ports import Asked, Deciding, Organization, Store, scopes_of
 from gate.domain.facts import Controls, Scope
-from gate.domain.words import IntentState, Outcome
+from gate.domain.words import IntentState, Outcome, Reason
 from kernel.clock import Clock
 
 SYSTEM = "system"
@@ -51,7 +51,9 @@ async def decide_again(
     for held in helds:
         message, standing = held.message, held.standing
         if message.expire_time <= now:
-            endings.append(Ending(held=held, state=IntentState.EXPIRED, actor=SYSTEM, note=""))
+            endings.append(
+                Ending(held=held, state=IntentState.EXPIRED, actor=SYSTEM, reason=Reason.INTENT_EXPIRED, note="")
+            )
             if standing.slot is not None:
                 give_back(organizations[message.organization_id], standing.instance_id, standing.slot)
             continue

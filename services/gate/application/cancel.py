@@ -95,17 +95,25 @@ async def _end(
         if outcomes[held.message.intent_id] is CancelOutcome.CANCELED
         and held.standing.state is not IntentState.CANCELED
     ]
-    await end_as_canceled(tx, organization, ending, actor=actor, note="", clock=clock)
+    await end_as_canceled(tx, organization, ending, actor=actor, clock=clock)
 
 
 async def end_as_canceled(
-    tx: Work, organization: Organization, ending: Sequence[Held], *, actor: str, note: str, clock: Clock
+    tx: Work,
+    organization: Organization,
+    ending: Sequence[Held],
+    *,
+    actor: str,
+    reason: str = "",
+    note: str = "",
+    clock: Clock,
 ) -> None:
     """End intents and give their slots back, the latest first, so that a canceled tail frees the pace as well."""
     for held in sorted(ending, key=lambda held: held.standing.slot.at if held.standing.slot else 0, reverse=True):
         if held.standing.slot is not None:
             give_back(organization, held.standing.instance_id, held.standing.slot)
     await tx.end(
-        [Ending(held=held, state=IntentState.CANCELED, actor=actor, note=note) for held in ending], clock.now()
+        [Ending(held=held, state=IntentState.CANCELED, actor=actor, reason=reason, note=note) for held in ending],
+        clock.now(),
     )
     await tx.save_schedules([organization])

@@ -77,6 +77,10 @@ class Mutations(Protocol):
         """Keep the answer."""
         ...
 
+    async def amend(self, mutation: Mutation, answer: bytes) -> None:
+        """Replace the answer that was kept."""
+        ...
+
 
 class Instances(Protocol):
     """Keeps instances."""
@@ -89,12 +93,16 @@ class Instances(Protocol):
         """Store a new instance."""
         ...
 
-    async def save(self, organization_id: str, record: InstanceRecord) -> None:
+    async def save(self, organization_id: str, record: InstanceRecord, at: datetime) -> None:
         """Store what can change of an instance: name, account, connection, version."""
         ...
 
-    async def end_cooldown(self, organization_id: str, instance_id: str, at: datetime) -> None:
+    async def end_cooldown(self, organization_id: str, instance_id: str, at: datetime, *, by: str, reason: str) -> None:
         """Clear the cooldown; the windows start anew."""
+        ...
+
+    async def cooldown_starts(self, organization_id: str, instance_id: str, since: datetime) -> Sequence[datetime]:
+        """Return when cooldowns started."""
         ...
 
     async def start_cooldown(self, organization_id: str, instance_id: str, cooldown: Cooldown) -> None:
@@ -127,8 +135,10 @@ class Suppressions(Protocol):
         """Suppress these numbers and return how many were not before."""
         ...
 
-    async def remove(self, organization_id: str, number_hashes: Sequence[bytes]) -> int:
-        """Allow these numbers again and return how many were suppressed."""
+    async def remove(
+        self, organization_id: str, number_hashes: Sequence[bytes], *, by: str, reason: str, at: datetime
+    ) -> int:
+        """Allow these numbers again, keep that they were suppressed, and return how many were."""
         ...
 
     async def live_intents(self, organization_id: str, number_hashes: Sequence[bytes], now: datetime) -> Sequence[Held]:

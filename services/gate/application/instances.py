@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from gate.application.changes import CooldownChange, Encode, InstanceRecord, Mutation, Work, Works, once
+from gate.application.changes import Encode, InstanceRecord, Mutation, Work, Works, once
+from gate.application.cooldowns import end
 from gate.application.ports import Wake
 from kernel.clock import Clock
 from kernel.errors import Failure, Kind, not_found
@@ -53,6 +54,7 @@ async def update_instance(
     wanted: InstanceChange,
     *,
     works: Works,
+    clock: Clock,
     wake: Wake,
     encode: Encode[InstanceRecord],
 ) -> bytes:
@@ -69,7 +71,7 @@ async def update_instance(
             connected=record.connected if wanted.connected is None else wanted.connected,
             version=record.version + 1,
         )
-        await tx.instances.save(mutation.organization_id, changed)
+        await tx.instances.save(mutation.organization_id, changed, clock.now())
         await tx.tell_lanes(organization, [record.instance_id])
         return changed
 
@@ -83,6 +85,7 @@ async def update_instance(
 async def end_cooldown(
     mutation: Mutation,
     instance_id: str,
+    reason: str,
     *,
     works: Works,
     clock: Clock,
@@ -96,18 +99,8 @@ async def end_cooldown(
         record = await _found(tx, mutation.organization_id, instance_id)
         if record.cooldown is None or record.cooldown.end_time <= now:
             raise Failure(Kind.FAILED_PRECONDITION, "WRONG_STATE", "the instance is in no cooldown")
-        await tx.instances.end_cooldown(mutation.organization_id, instance_id, now)
-        tx.tell_cooldowns(
-            [
-                CooldownChange(
-                    organization_id=mutation.organization_id,
-                    instance_id=instance_id,
-                    cooldown=record.cooldown,
-                    started=False,
-                    at=now,
-                    actor=mutation.subject,
-                )
-            ]
+        await end(
+            tx, mutation.organization_id, instance_id, record.cooldown, at=now, actor=mutation.subject, reason=reason
         )
         return replace(record, cooldown=None, version=record.version + 1)
 

@@ -117,6 +117,7 @@ class Ending:
     held: Held
     state: IntentState
     actor: str
+    reason: str
     note: str
 
 

@@ -8,22 +8,17 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from gate.application.changes import CooldownChange, Work
+from gate.application.changes import Work
+from gate.application.cooldowns import Cause, end, start
 from gate.application.pending_cancels import SettleCancels
 from gate.application.ports import Organization, Wake
 from gate.application.suppressions import cancel_waiting
-from gate.domain.reputation import (
-    ESCALATION_MEMORY,
-    WINDOW,
-    CooldownReason,
-    SignalKind,
-    is_failing,
-    next_cooldown,
-)
+from gate.domain.reputation import WINDOW, CooldownReason, SignalKind, is_failing
 from kernel.clock import Clock
 
 COUNTED = frozenset({SignalKind.SENT, SignalKind.DELIVERED, SignalKind.READ, SignalKind.FAILED})
-SYSTEM = "system"
+_TELLING = frozenset({SignalKind.SENT, SignalKind.FAILED, SignalKind.SPAM_LIMIT})
+_CONNECTIONS = frozenset({SignalKind.CONNECTED, SignalKind.DISCONNECTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +38,21 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What was counted of an instance in the window."""
+    """What was counted of an instance in the window, and since when: the end of the last cooldown, if there was one."""
 
     sends: int
     failures: int
+    counted_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Whether an instance could send at a time."""
+
+    organization_id: str
+    instance_id: str
+    connected: bool
+    at: datetime
 
 
 class Signals(Protocol):
@@ -57,11 +63,7 @@ class Signals(Protocol):
         ...
 
     async def counts(self, instances: Sequence[tuple[str, str]], since: datetime) -> Mapping[tuple[str, str], Counts]:
-        """Return what was counted since, and since the last cooldown."""
-        ...
-
-    async def cooldown_starts(self, organization_id: str, instance_id: str, since: datetime) -> Sequence[datetime]:
-        """Return when cooldowns started."""
+        """Return what was counted since, and since the last cooldown, of those that exist."""
         ...
 
     async def mark_failed(self, intents: Sequence[tuple[str, UUID]]) -> None:
@@ -72,8 +74,8 @@ class Signals(Protocol):
         """Return whom intents are for."""
         ...
 
-    async def connect(self, organization_id: str, instance_id: str, connected: bool) -> bool:
-        """Note whether an instance can send; return whether that is new."""
+    async def connect(self, connections: Sequence[Connection]) -> bool:
+        """Note whether instances can send, unless something newer is known; return whether that changed any."""
         ...
 
     async def ask_for_pause(self, signal: Signal, now: datetime) -> None:
@@ -109,10 +111,11 @@ async def take_signals(
         if failed:
             await tx.signals.mark_failed(failed)
         opted_out = await _suppress(tx, organizations, new, clock)
-        await _cool_down(tx, organizations, new, clock)
+        await _cool_down(tx, organizations, new, clock.now())
         changed = await _connect(tx, new)
-        for signal in new:
-            if signal.kind is SignalKind.ACCOUNT_LOCKED:
+        locked = {(s.organization_id, s.instance_id): s for s in new if s.kind is SignalKind.ACCOUNT_LOCKED}
+        for (organization_id, instance_id), signal in sorted(locked.items(), key=lambda item: item[0]):
+            if instance_id in organizations[organization_id].instances:
                 await tx.signals.ask_for_pause(signal, clock.now())
     if changed:
         wake(None)
@@ -135,57 +138,66 @@ async def _suppress(
         hashes[intent[0], asking[intent]].append(number_hash)
     for (organization_id, source), numbers in hashes.items():
         await tx.suppressions.add(organization_id, numbers, by=source, reason="asked to stop", at=clock.now())
-        await cancel_waiting(tx, organizations[organization_id], numbers, actor=source, note="opted out", clock=clock)
+        await cancel_waiting(
+            tx, organizations[organization_id], numbers, actor=source, note="asked to stop", clock=clock
+        )
     return {organization_id for organization_id, _ in hashes}
 
 
 async def _connect(tx: SignalWork, signals: Sequence[Signal]) -> bool:
-    changed = False
-    for signal in sorted(signals, key=lambda signal: signal.occurred_at):
-        if signal.kind in (SignalKind.CONNECTED, SignalKind.DISCONNECTED):
-            connected = signal.kind is SignalKind.CONNECTED
-            changed |= await tx.signals.connect(signal.organization_id, signal.instance_id, connected)
-    return changed
+    """Note the newest that is reported of each instance; return whether it changes any."""
+    reported = [signal for signal in signals if signal.kind in _CONNECTIONS]
+    newest = {(s.organization_id, s.instance_id): s for s in sorted(reported, key=lambda signal: signal.occurred_at)}
+    if not newest:
+        return False
+    return await tx.signals.connect(
+        [
+            Connection(
+                organization_id=organization_id,
+                instance_id=instance_id,
+                connected=signal.kind is SignalKind.CONNECTED,
+                at=signal.occurred_at,
+            )
+            for (organization_id, instance_id), signal in sorted(newest.items(), key=lambda item: item[0])
+        ]
+    )
 
 
 async def _cool_down(
-    tx: SignalWork, organizations: Mapping[str, Organization], signals: Sequence[Signal], clock: Clock
+    tx: SignalWork, organizations: Mapping[str, Organization], signals: Sequence[Signal], now: datetime
 ) -> None:
     """Start the cooldowns that the new signals call for, at most one an instance. A running one is left as it is."""
-    now = clock.now()
-    causes: dict[tuple[str, str], tuple[CooldownReason, Counts]] = {}
-    failing = sorted(
-        {(s.organization_id, s.instance_id) for s in signals if s.kind is SignalKind.FAILED and s.instance_id}
-    )
-    counts = await tx.signals.counts(failing, now - WINDOW) if failing else {}
-    for key, counted in counts.items():
-        if is_failing(counted.failures, counted.sends, organizations[key[0]].policy.failure_threshold):
-            causes[key] = (CooldownReason.FAILURE_SHARE, counted)
+    spam: dict[tuple[str, str], datetime] = {}
+    touched: set[tuple[str, str]] = set()
     for signal in signals:
-        if signal.kind is SignalKind.SPAM_LIMIT:
-            causes[signal.organization_id, signal.instance_id] = (
-                CooldownReason.SPAM_LIMIT,
-                Counts(sends=0, failures=0),
-            )
-    changes = []
-    for (organization_id, instance_id), (reason, counted) in sorted(causes.items()):
-        organization = organizations[organization_id]
-        instance = organization.instances.get(instance_id)
-        if instance is None or (instance.cooldown is not None and instance.cooldown.end_time > now):
+        key = (signal.organization_id, signal.instance_id)
+        if signal.kind not in _TELLING or not await _is_warm(tx, organizations, key, now):
             continue
-        starts = await tx.signals.cooldown_starts(organization_id, instance_id, now - ESCALATION_MEMORY)
-        cooldown = next_cooldown(reason=reason, policy=organization.policy, earlier_starts=starts, now=now)
-        await tx.instances.start_cooldown(organization_id, instance_id, cooldown)
-        changes.append(
-            CooldownChange(
-                organization_id=organization_id,
-                instance_id=instance_id,
-                cooldown=cooldown,
-                started=True,
-                at=now,
-                actor=SYSTEM,
-                failures=counted.failures,
-                sends=counted.sends,
-            )
-        )
-    tx.tell_cooldowns(changes)
+        touched.add(key)
+        if signal.kind is SignalKind.SPAM_LIMIT:
+            spam[key] = max(signal.occurred_at, spam.get(key, signal.occurred_at))
+    if not touched:
+        return
+    causes: dict[tuple[str, str], Cause] = {}
+    for key, counts in (await tx.signals.counts(sorted(touched), now - WINDOW)).items():
+        if key in spam and (counts.counted_from is None or spam[key] > counts.counted_from):
+            causes[key] = Cause(reason=CooldownReason.SPAM_LIMIT)
+        elif is_failing(counts.failures, counts.sends, organizations[key[0]].policy.failure_threshold):
+            causes[key] = Cause(reason=CooldownReason.FAILURE_SHARE, sends=counts.sends, failures=counts.failures)
+    await start(tx, organizations, causes, now)
+
+
+async def _is_warm(
+    tx: SignalWork, organizations: Mapping[str, Organization], key: tuple[str, str], now: datetime
+) -> bool:
+    """Tell whether an instance exists and is in no cooldown; one that is over ends now, before another starts."""
+    instance = organizations[key[0]].instances.get(key[1])
+    if instance is None:
+        return False
+    if instance.cooldown is None:
+        return True
+    if instance.cooldown.end_time > now:
+        return False
+    await end(tx, *key, instance.cooldown, at=instance.cooldown.end_time)
+    instance.cooldown = None
+    return True

@@ -36,7 +36,9 @@ class Update(Protocol):
 class EndCooldown(Protocol):
     """Ends a cooldown."""
 
-    def __call__(self, mutation: Mutation, instance_id: str, *, encode: Encode[InstanceRecord]) -> Awaitable[bytes]: ...
+    def __call__(
+        self, mutation: Mutation, instance_id: str, reason: str, *, encode: Encode[InstanceRecord]
+    ) -> Awaitable[bytes]: ...
 
 
 class InstanceApi(instance_pb2_grpc.InstanceServiceServicer):
@@ -115,7 +117,9 @@ class InstanceApi(instance_pb2_grpc.InstanceServiceServicer):
         def encode(stored: InstanceRecord) -> bytes:
             return instance_pb2.EndCooldownResponse(instance=self._to_proto(stored)).SerializeToString()
 
-        answer = await self._end_cooldown(mutation_of(request, self._vault), request.instance_id, encode=encode)
+        answer = await self._end_cooldown(
+            mutation_of(request, self._vault), request.instance_id, request.reason, encode=encode
+        )
         return instance_pb2.EndCooldownResponse.FromString(answer)
 
     def _to_proto(self, record: InstanceRecord) -> instance_pb2.Instance:

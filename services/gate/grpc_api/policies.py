@@ -38,18 +38,18 @@ class UpdatePolicy(Protocol):
 
 
 class AddSuppressions(Protocol):
-    """Suppresses numbers; returns the answer and how many jobs were canceled on top."""
+    """Suppresses numbers."""
 
     def __call__(
         self, mutation: Mutation, number_hashes: Sequence[bytes], reason: str, *, encode: Encode[Suppressed]
-    ) -> Awaitable[tuple[bytes, int]]: ...
+    ) -> Awaitable[bytes]: ...
 
 
 class RemoveSuppressions(Protocol):
     """Allows numbers again."""
 
     def __call__(
-        self, mutation: Mutation, number_hashes: Sequence[bytes], *, encode: Encode[int]
+        self, mutation: Mutation, number_hashes: Sequence[bytes], reason: str, *, encode: Encode[int]
     ) -> Awaitable[bytes]: ...
 
 
@@ -108,11 +108,10 @@ class PolicyApi(policy_pb2_grpc.PolicyServiceServicer):
                 added=suppressed.added, canceled=suppressed.canceled
             ).SerializeToString()
 
-        answer, more = await self._suppress(
+        answer = await self._suppress(
             mutation_of(request, self._vault), self._hashes(request.recipients), request.reason, encode=encode
         )
         response = policy_pb2.AddSuppressionsResponse.FromString(answer)
-        response.canceled += more
         note(items=len(request.recipients), added=response.added, canceled=response.canceled)
         return response
 
@@ -122,7 +121,9 @@ class PolicyApi(policy_pb2_grpc.PolicyServiceServicer):
         def encode(removed: int) -> bytes:
             return policy_pb2.RemoveSuppressionsResponse(removed=removed).SerializeToString()
 
-        answer = await self._allow(mutation_of(request, self._vault), self._hashes(request.recipients), encode=encode)
+        answer = await self._allow(
+            mutation_of(request, self._vault), self._hashes(request.recipients), request.reason, encode=encode
+        )
         return policy_pb2.RemoveSuppressionsResponse.FromString(answer)
 
     async def ListSuppressions(  # noqa: N802

@@ -1,17 +1,15 @@
-"""Changes on PostgreSQL: instances, policies, suppressions and answers by request id. Decides nothing."""
+"""Changes on PostgreSQL: instances, policies and answers by request id. Decides nothing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
 
 from sqlalchemy import Row
 
 from chassis.database import Transaction
 from chassis.outbox import PostingTransaction
 from gate.application.changes import CooldownChange, InstanceRecord, Mutation, StoredPolicy
-from gate.application.messages import Held
 from gate.application.ports import Organization
 from gate.domain.facts import Cooldown
 from gate.domain.moments import microseconds
@@ -19,6 +17,7 @@ from gate.infrastructure import policy_format, rows, wire
 from gate.infrastructure.deciding import PostgresDeciding
 from gate.infrastructure.handover import Handover, LaneFacts
 from gate.infrastructure.statements import queries
+from gate.infrastructure.suppressions import PostgresSuppressions
 from kernel.clock import Clock
 from kernel.errors import Failure, Kind
 
@@ -57,6 +56,15 @@ class PostgresMutations:
             answer=answer,
         )
 
+    async def amend(self, mutation: Mutation, answer: bytes) -> None:
+        await self.tx.execute(
+            queries.amend_mutation,
+            organization_id=mutation.organization_id,
+            method=mutation.method,
+            request_id=mutation.request_id,
+            answer=answer,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresInstances:
@@ -81,7 +89,7 @@ class PostgresInstances:
             created_at=record.created_at,
         )
 
-    async def save(self, organization_id: str, record: InstanceRecord) -> None:
+    async def save(self, organization_id: str, record: InstanceRecord, at: datetime) -> None:
         await self.tx.execute(
             queries.update_instance,
             organization_id=organization_id,
@@ -90,10 +98,24 @@ class PostgresInstances:
             provider_account=record.provider_account,
             connected=record.connected,
             version=record.version,
+            at=at,
         )
 
-    async def end_cooldown(self, organization_id: str, instance_id: str, at: datetime) -> None:
-        await self.tx.execute(queries.end_cooldown, organization_id=organization_id, instance_id=instance_id, at=at)
+    async def end_cooldown(self, organization_id: str, instance_id: str, at: datetime, *, by: str, reason: str) -> None:
+        await self.tx.execute(
+            queries.end_cooldown,
+            organization_id=organization_id,
+            instance_id=instance_id,
+            at=at,
+            by=by,
+            reason=reason,
+        )
+
+    async def cooldown_starts(self, organization_id: str, instance_id: str, since: datetime) -> Sequence[datetime]:
+        found = await self.tx.fetch(
+            queries.list_cooldown_starts, organization_id=organization_id, instance_id=instance_id, since=since
+        )
+        return [row.start_time for row in found]
 
     async def start_cooldown(self, organization_id: str, instance_id: str, cooldown: Cooldown) -> None:
         await self.tx.execute(
@@ -154,50 +176,6 @@ class PostgresPolicies:
 
     async def give_up_slots(self, organization_id: str, now: datetime) -> None:
         await self.tx.execute(queries.give_up_slots, organization_id=organization_id, now=now, moment=microseconds(now))
-
-
-@dataclass(frozen=True, slots=True)
-class PostgresSuppressions:
-    """Implements `Suppressions`."""
-
-    tx: Transaction
-
-    async def add(
-        self, organization_id: str, number_hashes: Sequence[bytes], *, by: str, reason: str, at: datetime
-    ) -> int:
-        distinct = sorted(set(number_hashes))
-        return await self.tx.execute(
-            queries.add_suppressions,
-            organization_id=organization_id,
-            number_hashes=distinct,
-            recipient_ids=[uuid4() for _ in distinct],
-            by=by,
-            reason=reason,
-            at=at,
-        )
-
-    async def remove(self, organization_id: str, number_hashes: Sequence[bytes]) -> int:
-        return await self.tx.execute(
-            queries.remove_suppressions, organization_id=organization_id, number_hashes=list(number_hashes)
-        )
-
-    async def live_intents(self, organization_id: str, number_hashes: Sequence[bytes], now: datetime) -> Sequence[Held]:
-        found = await self.tx.fetch(
-            queries.find_live_intents,
-            organization_id=organization_id,
-            number_hashes=sorted(set(number_hashes)),
-            now=now,
-        )
-        return [rows.held_of(row) for row in found]
-
-    async def ask_later(self, organization_id: str, intent_ids: Sequence[UUID], *, actor: str, reason: str) -> None:
-        await self.tx.execute(
-            queries.ask_later,
-            organization_id=organization_id,
-            intent_ids=list(intent_ids),
-            actor=actor,
-            reason=reason,
-        )
 
 
 class PostgresWork(PostgresDeciding):

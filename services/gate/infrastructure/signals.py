@@ -8,7 +8,7 @@ from hashlib import blake2b
 from uuid import UUID
 
 from chassis.outbox import PostingTransaction
-from gate.application.signals import COUNTED, Counts, Signal
+from gate.application.signals import COUNTED, Connection, Counts, Signal
 from gate.infrastructure import wire
 from gate.infrastructure.changing import PostgresWork
 from gate.infrastructure.handover import CONTROL, Handover
@@ -64,7 +64,7 @@ class PostgresSignals:
         )
 
     async def counts(self, instances: Sequence[tuple[str, str]], since: datetime) -> Mapping[tuple[str, str], Counts]:
-        """Return what was counted since, and since the last cooldown. What failed counts as tried."""
+        """Return what was counted since, and since the last cooldown, of instances that exist. Failed is tried too."""
         found = await self.tx.fetch(
             queries.sum_signal_counts,
             organization_ids=[organization_id for organization_id, _ in instances],
@@ -72,19 +72,11 @@ class PostgresSignals:
             since=since,
         )
         return {
-            (row.organization_id, row.instance_id): Counts(sends=int(row.sent + row.failed), failures=int(row.failed))
+            (row.organization_id, row.instance_id): Counts(
+                sends=int(row.sent + row.failed), failures=int(row.failed), counted_from=row.counted_from
+            )
             for row in found
         }
-
-    async def cooldown_starts(self, organization_id: str, instance_id: str, since: datetime) -> Sequence[datetime]:
-        """Return when cooldowns started."""
-        found = await self.tx.fetch(
-            queries.list_cooldown_starts,
-            organization_id=organization_id,
-            instance_id=instance_id,
-            since=since,
-        )
-        return [row.start_time for row in found]
 
     async def mark_failed(self, intents: Sequence[tuple[str, UUID]]) -> None:
         """Note that intents failed for good: the same content may be sent again."""
@@ -95,15 +87,16 @@ class PostgresSignals:
         found = await self.tx.fetch(queries.find_number_hashes, **_keys(intents))
         return {(row.organization_id, row.intent_id): row.number_hash for row in found}
 
-    async def connect(self, organization_id: str, instance_id: str, connected: bool) -> bool:
-        """Note whether an instance can send; return whether that is new."""
-        changed = await self.tx.execute(
-            queries.connect_instance,
-            organization_id=organization_id,
-            instance_id=instance_id,
-            connected=connected,
+    async def connect(self, connections: Sequence[Connection]) -> bool:
+        """Note whether instances can send, unless something newer is known; return whether that changed any."""
+        changed = await self.tx.fetch(
+            queries.connect_instances,
+            organization_ids=[connection.organization_id for connection in connections],
+            instance_ids=[connection.instance_id for connection in connections],
+            connecteds=[connection.connected for connection in connections],
+            ats=[connection.at for connection in connections],
         )
-        return changed > 0
+        return bool(changed)
 
     async def ask_for_pause(self, signal: Signal, now: datetime) -> None:
         """Have control asked to pause the instance, at most once a minute; leaves with the commit."""

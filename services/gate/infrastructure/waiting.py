@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.database import Database
+from gate.application.cooldowns import CooledDown
 from gate.application.release import Due
 from gate.application.unpark import InstanceState, ParkedScope
 from gate.infrastructure.statements import queries
@@ -85,11 +86,14 @@ class PostgresWaiting:
                 most=most,
             )
 
-    async def cooled_down(self) -> Sequence[tuple[str, str]]:
+    async def cooled_down(self) -> Sequence[CooledDown]:
         """Return the instances whose cooldown is over by the database's clock."""
         async with self.database.autocommit() as tx:
             found = await tx.fetch(queries.find_cooled_down)
-        return [(row.organization_id, row.instance_id) for row in found]
+        return [
+            CooledDown(organization_id=row.organization_id, instance_id=row.instance_id, end_time=row.cooldown_end)
+            for row in found
+        ]
 
     async def next_end(self) -> float:
         """Return in how many seconds the next cooldown ends; infinity if there is none."""

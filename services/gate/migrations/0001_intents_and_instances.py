@@ -34,6 +34,7 @@ CREATE TABLE instance (
     provider text NOT NULL,
     provider_account text NOT NULL,
     connected boolean NOT NULL,
+    connection_at timestamptz NOT NULL,
     version bigint NOT NULL,
     created_at timestamptz NOT NULL,
     tat bigint NOT NULL DEFAULT 0,
@@ -57,7 +58,11 @@ CREATE TABLE cooldown (
     start_time timestamptz NOT NULL,
     reason text NOT NULL,
     level int NOT NULL,
-    PRIMARY KEY (organization_id, instance_id, start_time)
+    ended_at timestamptz,
+    ended_by text,
+    end_reason text,
+    PRIMARY KEY (organization_id, instance_id, start_time),
+    CONSTRAINT end_is_whole CHECK (num_nulls(ended_at, ended_by, end_reason) IN (0, 3))
 );
 
 CREATE TABLE slot_count (
@@ -89,6 +94,18 @@ CREATE TABLE recipient (
 
 CREATE INDEX recipient_suppressed ON recipient (organization_id, suppressed_at, recipient_id)
     WHERE suppressed_at IS NOT NULL;
+
+CREATE TABLE lifted_suppression (
+    organization_id text NOT NULL,
+    recipient_id uuid NOT NULL,
+    suppressed_at timestamptz NOT NULL,
+    suppressed_by text NOT NULL,
+    suppression_reason text NOT NULL,
+    lifted_at timestamptz NOT NULL,
+    lifted_by text NOT NULL,
+    lift_reason text NOT NULL,
+    PRIMARY KEY (organization_id, recipient_id, lifted_at)
+);
 """
 
 # The newest decision is kept on the intent, those before it in past_decision. No index on a column that a decision

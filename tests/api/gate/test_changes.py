@@ -124,7 +124,7 @@ async def test_a_suppression_blocks_both_forms_and_cancels_what_waits_or_was_han
     assert (await gate.get(first.intent_id)).state == intent_pb2.INTENT_STATE_CANCELED
     assert (await gate.get(second.intent_id)).state == intent_pb2.INTENT_STATE_CANCELED
     assert gate.executor.cancels[0].intent_ids == [first.intent_id]
-    await gate.until(lambda: gate.audit.life(second.intent_id)[-1:] == [(2, "CANCELED", "")])
+    await gate.until(lambda: gate.audit.life(second.intent_id)[-1:] == [(2, "CANCELED", "OPTED_OUT")])
     assert (await gate.submit_one(recipient="+5511987654321", campaign_id="x")).decision.reason == "OPTED_OUT"
     listed = (await gate.policies.ListSuppressions(policy_pb2.ListSuppressionsRequest())).suppressions
     assert [(one.reason, one.created_by) for one in listed] == [("asked", "tester")]
@@ -142,14 +142,17 @@ async def test_a_suppression_holds_while_the_executor_is_away_and_reaches_it_lat
     await gate.until(lambda: gate.executor.jobs)
     gate.executor.away = True
     request = policy_pb2.AddSuppressionsRequest(request_id="s", recipients=["+5511987654321"], reason="asked")
-    response = await gate.policies.AddSuppressions(request)
-    assert (response.added, response.canceled) == (1, 0)
+    with pytest.raises(Failure) as raised:
+        await gate.policies.AddSuppressions(request)
+    assert (raised.value.kind, raised.value.reason) == (Kind.UNAVAILABLE, "EXECUTOR_UNREACHABLE")
+    assert len((await gate.policies.ListSuppressions(policy_pb2.ListSuppressionsRequest())).suppressions) == 1
     gate.executor.away = False
 
     async def canceled() -> bool:
         return (await gate.get(submitted.intent_id)).state == intent_pb2.INTENT_STATE_CANCELED
 
     await gate.until(canceled)
+    assert (await gate.policies.AddSuppressions(request)).added == 1
 
 
 async def test_a_number_that_is_none_fails_the_suppression_with_its_place(gate: Gate) -> None:

@@ -1,4 +1,4 @@
-SELECT organization_id, instance_id
+SELECT organization_id, instance_id, cooldown_end
 FROM instance
 WHERE cooldown_end <= now()
 ORDER BY cooldown_end
