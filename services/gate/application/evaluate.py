@@ -4,6 +4,7 @@ from gate.application.messages import Recorded, Submission
 from gate.application.ports import Control, Store
 from gate.application.submit import Item, load_bench, message_of, scopes_of_items
 from kernel.clock import Clock
+from kernel.ids import uuid7
 
 
 async def evaluate(submission: Submission, *, control: Control, store: Store, clock: Clock) -> Recorded:
@@ -14,5 +15,5 @@ async def evaluate(submission: Submission, *, control: Control, store: Store, cl
         organization = await tx.look(submission.organization_id)
         organizations = {submission.organization_id: organization}
         bench = await load_bench(tx, [item], organizations, controls, clock.now(), known={})
-    decision = bench.judge(message_of(item, bench.recipients, bench.now))
+    decision = bench.judge(message_of(item, uuid7(), bench.recipients, bench.now))
     return Recorded(number=1, decided_by=submission.subject, decision=decision)

@@ -6,12 +6,14 @@ Knows nothing of what it writes.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from kernel.errors import Failure, Kind
 
 T = TypeVar("T")
 R = TypeVar("R")
+_RETRY_AFTER = timedelta(seconds=1)
 
 
 class GroupCommit(Generic[T, R]):
@@ -40,7 +42,9 @@ class GroupCommit(Generic[T, R]):
         """Return what became of `part`. Raises Failure RESOURCE_EXHAUSTED, QUEUE_FULL if too much waits."""
         size = self._size(part)
         if self._queued + size > self._queue_limit and self._queue:
-            raise Failure(Kind.RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many intents wait to be decided; try again")
+            raise Failure(
+                Kind.RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many intents wait to be decided", retry_after=_RETRY_AFTER
+            )
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append((part, future))
         self._queued += size

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from gate.application.again import scopes_to_ask
+from gate.application.batch_ids import batch_ids
 from gate.application.judging import Bench, wait_of
 from gate.application.messages import Message, NewIntent, Recorded, Submission, Submitted, Verdict, Wait
 from gate.application.ports import (
@@ -23,7 +25,6 @@ from gate.domain.facts import Controls, Scope
 from gate.domain.words import Outcome
 from kernel.clock import Clock
 from kernel.errors import Failure, Kind
-from kernel.ids import uuid7
 
 LIFETIME = timedelta(days=7)
 Result = Submitted | Failure
@@ -103,12 +104,13 @@ async def _decide(
     bench = await load_bench(tx, items, organizations, controls, now, known=seen)
     results: list[Result] = []
     verdicts: list[Verdict] = []
+    intent_ids = batch_ids(now, len(items))
     for item in items:
         earlier = seen.get(item.request)
         if earlier is not None:
             results.append(_replayed(item.new, earlier))
             continue
-        verdict = _judged(item, bench)
+        verdict = _judged(item, next(intent_ids), bench)
         verdicts.append(verdict)
         results.append(Submitted(intent_id=verdict.message.intent_id, recorded=verdict.recorded, replayed=False))
         seen[item.request] = Replay(
@@ -153,20 +155,22 @@ def _replayed(new: NewIntent, earlier: Replay) -> Result:
     return Submitted(intent_id=earlier.intent_id, recorded=earlier.recorded, replayed=True)
 
 
-def _judged(item: Item, bench: Bench) -> Verdict:
-    message = message_of(item, bench.recipients, bench.now)
+def _judged(item: Item, intent_id: UUID, bench: Bench) -> Verdict:
+    message = message_of(item, intent_id, bench.recipients, bench.now)
     decision = bench.judge(message)
     recorded = Recorded(number=1, decided_by=item.submission.subject, decision=decision)
     return Verdict(message=message, sequence=1, recorded=recorded)
 
 
-def message_of(item: Item, recipients: Mapping[RecipientKey, RecipientFacts], now: datetime) -> Message:
+def message_of(
+    item: Item, intent_id: UUID, recipients: Mapping[RecipientKey, RecipientFacts], now: datetime
+) -> Message:
     """Give an item its id and what it has from its submission."""
     new, submission = item.new, item.submission
     known = recipients.get((submission.organization_id, new.number_hash)) if new.number_hash is not None else None
     return Message(
         organization_id=submission.organization_id,
-        intent_id=uuid7(),
+        intent_id=intent_id,
         request_id=new.request_id,
         campaign_id=new.campaign_id,
         asked_instance_id=new.instance_id,

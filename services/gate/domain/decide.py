@@ -41,7 +41,7 @@ def decide(
 
 def _decide(intent: Intent, facts: Facts, now: datetime, intent_rules: Rules, instance_rules: Rules) -> Decision:
     judged = choose(
-        [Case.of(intent, facts, now, candidate) for candidate in facts.instances or (None,)],
+        [Case(intent, facts, now, candidate) for candidate in facts.instances or (None,)],
         judge=lambda case: judge(case, instance_rules),
         choosing=not intent.instance_id,
     )
@@ -52,7 +52,7 @@ def _decide(intent: Intent, facts: Facts, now: datetime, intent_rules: Rules, in
     return Decision(
         outcome=outcome,
         reason=decisive.reason if decisive is not None else None,
-        rules=tuple(replace(result, decisive=True) if result is decisive else result for result in results),
+        rules=results if decisive is None else _marked(results, decisive),
         earliest_time=_earliest_time(outcome, decisive, slot),
         approved_until=(
             min(now + facts.policy.approval_ttl, intent.expire_time) if outcome is Outcome.APPROVED else None
@@ -68,14 +68,7 @@ def _decide(intent: Intent, facts: Facts, now: datetime, intent_rules: Rules, in
 
 
 def _unavailable(intent: Intent, facts: Facts, now: datetime, error: Exception) -> Decision:
-    failed = RuleResult(
-        rule=Rule.INSTANCE,
-        effect=Effect.DEFER,
-        reason=Reason.POLICY_UNAVAILABLE,
-        until=now + UNAVAILABLE_RETRY,
-        decisive=True,
-        note=type(error).__name__,
-    )
+    failed = replace(_failed(Rule.INSTANCE, now, error), decisive=True)
     return Decision(
         outcome=Outcome.QUEUED,
         reason=Reason.POLICY_UNAVAILABLE,
@@ -92,22 +85,26 @@ def _unavailable(intent: Intent, facts: Facts, now: datetime, error: Exception) 
     )
 
 
+def _failed(rule: Rule, now: datetime, error: Exception) -> RuleResult:
+    return RuleResult(
+        rule=rule,
+        effect=Effect.DEFER,
+        reason=Reason.POLICY_UNAVAILABLE,
+        until=now + UNAVAILABLE_RETRY,
+        note=type(error).__name__,
+    )
+
+
 def judge(case: Case, rules: Rules) -> tuple[RuleResult, ...]:
     """Return what each rule says, in order; one that fails says DEFER, POLICY_UNAVAILABLE."""
-    return tuple([_judged(case, rule, function) for rule, function in rules])
-
-
-def _judged(case: Case, rule: Rule, function: RuleFunction) -> RuleResult:
-    try:
-        return function(case)
-    except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must not let the intent pass
-        return RuleResult(
-            rule=rule,
-            effect=Effect.DEFER,
-            reason=Reason.POLICY_UNAVAILABLE,
-            until=case.now + UNAVAILABLE_RETRY,
-            note=type(error).__name__,
-        )
+    results = []
+    for rule, function in rules:
+        try:
+            result = function(case)
+        except Exception as error:  # noqa: BLE001 - whatever a rule raises, it must not let the intent pass
+            result = _failed(rule, case.now, error)
+        results.append(result)
+    return tuple(results)
 
 
 def _decisive(results: Sequence[RuleResult]) -> RuleResult | None:
@@ -125,6 +122,10 @@ def _decisive(results: Sequence[RuleResult]) -> RuleResult | None:
     return failed or deferring
 
 
+def _marked(results: Sequence[RuleResult], decisive: RuleResult) -> tuple[RuleResult, ...]:
+    return tuple([replace(result, decisive=True) if result is decisive else result for result in results])
+
+
 def _outcome(decisive: RuleResult | None) -> Outcome:
     if decisive is None:
         return Outcome.APPROVED
@@ -133,16 +134,19 @@ def _outcome(decisive: RuleResult | None) -> Outcome:
 
 def _slot_to_take(results: Sequence[RuleResult], judged: Judged, intent: Intent, outcome: Outcome) -> Slot | None:
     """Return the slot, unless something else keeps the intent back or the slot is past its expiry."""
-    if outcome is Outcome.BLOCKED or any(
-        result.effect is not Effect.PASS
-        and (result.rule not in SLOT_RULES or result.reason is Reason.POLICY_UNAVAILABLE)
-        for result in results
-    ):
+    if outcome is Outcome.BLOCKED or (outcome is Outcome.QUEUED and not _only_slots_defer(results)):
         return None
     slot = judged.case.slot
     if outcome is Outcome.QUEUED and slot is not None and slot.at >= microseconds(intent.expire_time):
         return None
     return slot
+
+
+def _only_slots_defer(results: Sequence[RuleResult]) -> bool:
+    return all(
+        result.effect is Effect.PASS or (result.rule in SLOT_RULES and result.reason is not Reason.POLICY_UNAVAILABLE)
+        for result in results
+    )
 
 
 def _earliest_time(outcome: Outcome, decisive: RuleResult | None, slot: Slot | None) -> datetime | None:

@@ -18,30 +18,32 @@ CONTROL_RETRY = timedelta(seconds=1)
 def kill_switch(case: Case) -> RuleResult:
     """Block new intents in a paused scope; those accepted before, or told to hold, wait for the resume."""
     intent, controls = case.intent, case.facts.controls
-    scopes = [Scope(intent.organization_id, "", intent.campaign_id)]
+    campaign = Scope(intent.organization_id, "", intent.campaign_id)
     instance_id = case.instance.instance_id if case.instance is not None else intent.instance_id
-    if instance_id:
-        scopes.append(Scope(intent.organization_id, instance_id, ""))
-    pauses = [controls.pauses[scope] for scope in scopes if scope in controls.pauses]
-    if pauses:
-        if not (intent.accepted or intent.hold_if_paused):
-            return block(Rule.KILL_SWITCH, Reason.OPS_PAUSED, pauses[0].note)
-        return RuleResult(
-            rule=Rule.KILL_SWITCH,
-            effect=Effect.DEFER,
-            reason=Reason.OPS_PAUSED,
-            until=_last_end(pauses),
-            note=pauses[0].note,
-        )
-    if not all(controls.knows(scope) for scope in scopes):
-        return RuleResult(
-            rule=Rule.KILL_SWITCH,
-            effect=Effect.DEFER,
-            reason=Reason.CONTROL_UNREACHABLE,
-            until=case.now + CONTROL_RETRY,
-            note="decided again as soon as control answers",
-        )
-    return PASSES[Rule.KILL_SWITCH]
+    number = Scope(intent.organization_id, instance_id, "") if instance_id else campaign
+    if controls.pauses and (campaign in controls.pauses or number in controls.pauses):
+        return _paused(case, [controls.pauses[scope] for scope in (campaign, number) if scope in controls.pauses])
+    if campaign in controls.asked and number in controls.asked:
+        return PASSES[Rule.KILL_SWITCH]
+    return RuleResult(
+        rule=Rule.KILL_SWITCH,
+        effect=Effect.DEFER,
+        reason=Reason.CONTROL_UNREACHABLE,
+        until=case.now + CONTROL_RETRY,
+        note="decided again as soon as control answers",
+    )
+
+
+def _paused(case: Case, pauses: list[Pause]) -> RuleResult:
+    if not (case.intent.accepted or case.intent.hold_if_paused):
+        return block(Rule.KILL_SWITCH, Reason.OPS_PAUSED, pauses[0].note)
+    return RuleResult(
+        rule=Rule.KILL_SWITCH,
+        effect=Effect.DEFER,
+        reason=Reason.OPS_PAUSED,
+        until=_last_end(pauses),
+        note=pauses[0].note,
+    )
 
 
 def _last_end(pauses: list[Pause]) -> datetime | None:

@@ -62,9 +62,11 @@ class Schedule:
         tolerance = (policy.pace.burst - 1) * policy.pace.gap if policy.pace is not None else 0
         return max(now, self.tat - tolerance)
 
-    def find(self, now: int, policy: Policy, gap: int) -> Slot | None:
+    def find(self, rested_at: int, policy: Policy, gap: int) -> Slot | None:
         """Return the next free slot for a message that takes `gap`, or None if no window within reach has room."""
-        at = self.rested_at(now, policy)
+        at = rested_at
+        if policy.hourly_cap is None and policy.daily_cap is None:
+            return Slot(at, self.tat, max(self.tat, at) + gap)
         for _ in range(_REACH):
             if _is_full(self.hours, hour_of(at), policy.hourly_cap):
                 if policy.hourly_cap == 0:

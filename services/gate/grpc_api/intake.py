@@ -44,7 +44,7 @@ class Intake:
             hold_if_paused=item.hold_if_paused,
             expire_time=self._expire_time(item),
             number_hash=number_hash,
-            content_digest=self.vault.hash_content(item.campaign_id.encode(), *_compared(item)),
+            content_digest=self.vault.digest_content(item.campaign_id.encode(), *_compared(item)),
             content_hash=self.vault.hash_content(item.SerializeToString(deterministic=True)),
             sealed=self.vault.seal(organization_id, _handed_over(item)),
         )

@@ -1,0 +1,116 @@
+"""What is stored comes back; what is sealed opens only with its key; the words of domain and wire cover each other."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from hypothesis import given, settings
+from tests.unit.gate.cases import NOW, any_case
+
+from gate.application.batch_ids import batch_ids
+from gate.application.messages import Recorded
+from gate.domain.decide import decide
+from gate.domain.facts import Facts, Intent
+from gate.domain.policy import DEFAULT_POLICY, FailureThreshold, Pace, Policy
+from gate.domain.reputation import SignalKind
+from gate.domain.words import CancelOutcome, Category, Effect, IntentState, Outcome
+from gate.grpc_api.policy_translation import policy_from_proto, policy_to_proto
+from gate.grpc_api.signals import KIND_FROM_PROTO
+from gate.grpc_api.translation import STATE_FROM_PROTO
+from gate.infrastructure import decision_format, policy_format, wire
+from gate.infrastructure.sealing import Vault
+from kernel.ids import moment_of
+from whatlead.audit.v1 import event_pb2
+from whatlead.gate.v1 import intent_pb2, signal_pb2
+
+
+@settings(max_examples=150, deadline=None)
+@given(any_case())
+def test_a_decision_comes_back_as_it_was(case: tuple[Intent, Facts]) -> None:
+    decision = decide(*case, NOW)
+    recorded = Recorded(number=3, decided_by="tester", decision=decision)
+    again = decision_format.decode(
+        number=3,
+        outcome=decision.outcome,
+        reason=decision.reason or "",
+        decided_at=decision.decided_at,
+        instance_id=decision.instance_id,
+        document=decision_format.encode(recorded),
+        with_rules=True,
+    )
+    assert again.decided_by == "tester"
+    for name in ("rules", "earliest_time", "approved_until", "binding_limiter", "tightest_limit", "control_version"):
+        assert getattr(again.decision, name) == getattr(decision, name)
+
+
+POLICIES = [
+    DEFAULT_POLICY,
+    Policy(),
+    Policy(
+        pace=Pace(gap=1, jitter=2, burst=3),
+        hourly_cap=0,
+        daily_cap=7,
+        approval_ttl=timedelta(seconds=10),
+        duplicate_window=timedelta(0),
+        failure_threshold=FailureThreshold(share=0.5, minimum_sends=1, minimum_failures=2),
+        cooldown_steps=(timedelta(seconds=1),),
+        retry_unknown=frozenset({Category.MARKETING, Category.SERVICE}),
+    ),
+]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_policy_comes_back_as_it_was(policy: Policy) -> None:
+    assert policy_format.decode(policy_format.encode(policy)) == policy
+    assert policy_from_proto(policy_to_proto(policy)) == policy
+
+
+def test_what_is_sealed_opens_only_with_its_key_and_for_its_organization() -> None:
+    vault, other = Vault(b"a" * 32), Vault(b"b" * 32)
+    sealed = vault.seal("demo", b"+5511987654321")
+    assert vault.unseal("demo", sealed) == b"+5511987654321"
+    assert b"987654321" not in sealed
+    for opener, organization in ((other, "demo"), (vault, "acme")):
+        with pytest.raises(InvalidTag):
+            opener.unseal(organization, sealed)
+    assert vault.hash_number("demo", "1") != vault.hash_number("acme", "1")
+    assert vault.hash_number("demo", "1") != other.hash_number("demo", "1")
+    assert vault.hash_content(b"ab", b"c") != vault.hash_content(b"a", b"bc")
+
+
+def test_ids_of_a_batch_ascend_and_carry_its_time() -> None:
+    ids = list(batch_ids(NOW, 5000))
+    assert all(first < second for first, second in pairwise(ids))
+    assert abs(moment_of(ids[0]) - NOW) < timedelta(milliseconds=1)
+    assert {identifier.version for identifier in ids} == {7}
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 300, 70_000])
+def test_joined_items_are_the_repeated_field_of_their_request(size: int) -> None:
+    event = event_pb2.OperationalEvent(reason="x" * size)
+    ((payload, count),) = wire.joined([wire.as_event(event)] * 2, most_bytes=1_000_000, most_items=10)
+    request = event_pb2.RecordEventsRequest.FromString(payload)
+    assert (list(request.events), count) == ([event.SerializeToString()] * 2, 2)
+
+
+def test_parcels_are_bounded() -> None:
+    parts = list(wire.joined([b"x" * 40] * 10, most_bytes=100, most_items=10))
+    assert [count for _, count in parts] == [2] * 5
+
+
+@pytest.mark.parametrize(
+    ("words", "enum", "prefix"),
+    [
+        (Category, intent_pb2.Category, "CATEGORY_"),
+        (Outcome, intent_pb2.Outcome, "OUTCOME_"),
+        (IntentState, intent_pb2.IntentState, "INTENT_STATE_"),
+        (Effect, intent_pb2.Effect, "EFFECT_"),
+        (CancelOutcome, intent_pb2.CancelOutcome, "CANCEL_OUTCOME_"),
+        (SignalKind, signal_pb2.SignalKind, "SIGNAL_KIND_"),
+    ],
+)
+def test_words_and_wire_cover_each_other(words: type[Category], enum: type[intent_pb2.Category], prefix: str) -> None:
+    assert {f"{prefix}{word}" for word in words} == set(enum.keys()) - {f"{prefix}UNSPECIFIED"}
+    assert set(STATE_FROM_PROTO.values()) == set(IntentState)
+    assert set(KIND_FROM_PROTO.values()) == set(SignalKind)
