@@ -17,10 +17,11 @@ from chassis.serving import Process, Registration, launch
 from chassis.telemetry import meter, tracer
 from executor.application.accept import accept_jobs
 from executor.application.deliveries import Deliveries
-from executor.application.dispatch import Dispatch, Limits
+from executor.application.dispatch import Dispatch
 from executor.application.operate import cancel_jobs, resolve_outcome, retry_jobs
 from executor.application.outcomes import Outcomes
 from executor.application.ports import Provider
+from executor.application.rounds import Limits
 from executor.application.sending import Sender
 from executor.application.signals import Wake
 from executor.application.upkeep import keep_up
@@ -99,7 +100,7 @@ def assemble(
         await queue.measure_backlog(every_seconds=_BACKLOG_SECONDS, at=clock.now())
 
     api = ExecutorApi(
-        accept=partial(accept_jobs, begin=queue.begin, wakes=(dispatch.wake, upkeep_wake), clock=clock),
+        accept=partial(accept_jobs, begin=queue.begin, dispatch=dispatch.wake, upkeep=upkeep_wake, clock=clock),
         cancel=partial(cancel_jobs, begin=jobs.begin, clock=clock),
         retry=partial(retry_jobs, begin=jobs.begin, clock=clock),
         resolve=partial(resolve_outcome, begin=jobs.begin, clock=clock),

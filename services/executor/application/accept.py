@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from executor.application.ports import Accepting, Begin
 from executor.application.signals import Wake
+from executor.application.upkeep import LONGEST_SLEEP
 from executor.domain.job import Lane, NewJob
 from kernel.clock import Clock
 
@@ -13,7 +14,8 @@ async def accept_jobs(
     jobs: Sequence[NewJob],
     *,
     begin: Begin[Accepting],
-    wakes: Sequence[Wake],
+    dispatch: Wake,
+    upkeep: Wake,
     clock: Clock,
 ) -> int:
     """Keep lanes and jobs and wake those who send them; return how many jobs were news.
@@ -25,11 +27,13 @@ async def accept_jobs(
         known = newest.get((job.organization_id, job.intent_id))
         if known is None or known.decision_number < job.decision_number:
             newest[(job.organization_id, job.intent_id)] = job
+    now = clock.now()
     async with begin() as tx:
         if lanes:
             await tx.keep_lanes(lanes)
-        taken = await tx.insert(list(newest.values()), at=clock.now()) if newest else 0
+        taken = await tx.insert(list(newest.values()), at=now) if newest else 0
     if taken or lanes:
-        for wake in wakes:
-            wake.ring()
+        dispatch.ring()
+    if any(min(job.approved_until, job.expire_time) < now + LONGEST_SLEEP for job in newest.values()):
+        upkeep.ring()
     return taken

@@ -18,7 +18,7 @@ from kernel.errors import Failure
 
 _ENTRIES = 200
 _LONGEST_SLEEP = 2.0
-_AGAIN_SECONDS = 0.25
+AGAIN_SECONDS = 0.25
 _FIRST_BACKOFF = 0.05
 
 log = structlog.get_logger("executor")
@@ -50,7 +50,7 @@ class Deliveries:
     async def run(self, stop: asyncio.Event) -> None:
         """Work off what comes until `stop`; what is left waits in the inbox for the next process."""
         ringer = asyncio.create_task(self.wake.ring_at(stop), name="deliveries.stop")
-        backoff = _FIRST_BACKOFF
+        backoff, again_at = _FIRST_BACKOFF, 0.0
         try:
             while not stop.is_set():
                 self.wake.quiet()
@@ -62,10 +62,11 @@ class Deliveries:
                     backoff = min(backoff * 2, _LONGEST_SLEEP)
                     continue
                 backoff = _FIRST_BACKOFF
-                if not worked:
-                    await self.wake.wait(_LONGEST_SLEEP)
-                elif again == worked or again:
-                    await self.wake.wait(_AGAIN_SECONDS)
+                if again:
+                    again_at = self._clock.boottime() + AGAIN_SECONDS * 1.2
+                if worked < _ENTRIES:
+                    left = again_at - self._clock.boottime()
+                    await self.wake.wait(left if left > 0 else _LONGEST_SLEEP)
         finally:
             ringer.cancel()
 

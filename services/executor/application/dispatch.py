@@ -7,7 +7,6 @@ starts its sends. It does not wait for their answers. Without a permit nothing i
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -18,12 +17,12 @@ from executor.application.ports import (
     Answers,
     Begin,
     Control,
-    DueScope,
     Paused,
     Queue,
     TakeOrder,
     Taking,
 )
+from executor.application.rounds import Limits, choose
 from executor.application.sending import Sender
 from executor.application.signals import Wake
 from executor.domain.job import Scope, TakenJob
@@ -38,27 +37,6 @@ from kernel.errors import Failure
 log = structlog.get_logger("executor")
 
 _NOTHING: Sequence[TakenJob] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What bounds a round; times in seconds.
-
-    `lead` is how long before its slot a lane is looked at; `longest_sleep` how long a round may be put off that nobody
-    wakes (jobs that another executor left behind); `lease_seconds` outlives the providers' deadline by a margin.
-    """
-
-    per_lane: int = 300
-    scopes: int = 2_000
-    holds: int = 200
-    releases: int = 2_000
-    guard: float = 0.05
-    lead: float = 0.02
-    lease_seconds: float = 30.0
-    recheck: float = 1.0
-    longest_sleep: float = 1.0
-    probe: float = 0.05
-    stop_seconds: float = 9.0
 
 
 class Dispatch:
@@ -121,43 +99,22 @@ class Dispatch:
         if room < 1:
             return self._limits.longest_sleep
         due = await self._queue.due_scopes(scopes=self._limits.scopes)
-        ready, wait = self._sort(due, room)
-        if not ready:
-            return wait
+        now = self._clock.boottime()
+        choice = choose(due, pauses=self._pauses, now=now, recheck_at=self._recheck_at, room=room, limits=self._limits)
+        if choice.rechecks:
+            self._recheck_at = now + self._limits.recheck
+        if not choice.scopes:
+            return choice.wait
         asked_at = self._clock.boottime()
         try:
-            answers = await self._control.check(ready)
+            answers = await self._control.check(choice.scopes)
             permit = Permit(asked_at=asked_at, ttl=answers.ttl, guard=self._limits.guard)
         except (Failure, ValueError) as failure:
-            return await self._without_control(ready, failure)
+            return await self._without_control(choice.scopes, failure)
         if self._unreachable:
             self._unreachable = False
             log.info("executor.control_answers_again")
-        return await self._send_allowed(ready, answers, permit, room)
-
-    def _sort(self, due: Sequence[DueScope], room: int) -> tuple[list[Scope], float]:
-        """Choose the scopes of a round: those that can send now, and now and then those that are known to be paused."""
-        now = self._clock.boottime()
-        recheck = now >= self._recheck_at
-        ready: list[Scope] = []
-        wait = self._limits.longest_sleep
-        paused = 0
-        for scope in due:
-            if self._pauses.covers(scope.scope):
-                if scope.due_in > 0:
-                    continue
-                if recheck and paused < self._limits.holds:
-                    paused += 1
-                    ready.append(scope.scope)
-                else:
-                    wait = min(wait, max(self._recheck_at - now, self._limits.lead))
-            elif scope.ready_in > self._limits.lead:
-                wait = min(wait, scope.ready_in - self._limits.lead)
-            elif len(ready) - paused < room:
-                ready.append(scope.scope)
-        if paused:
-            self._recheck_at = now + self._limits.recheck
-        return ready, wait
+        return await self._send_allowed(choice.scopes, answers, permit, room)
 
     async def _send_allowed(self, ready: Sequence[Scope], answers: Answers, permit: Permit, room: int) -> float:
         allowed: list[tuple[Scope, Allowed]] = []

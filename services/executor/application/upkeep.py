@@ -5,6 +5,7 @@ A SENDING job whose lease has lapsed becomes UNKNOWN, never READY: it may have l
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
@@ -19,7 +20,7 @@ from kernel.errors import Failure
 
 _LEASES = 50
 _JOBS = 500
-_LONGEST_SLEEP = 2.0
+LONGEST_SLEEP = timedelta(seconds=2)
 _SHORTEST_SLEEP = 0.01
 
 log = structlog.get_logger("executor")
@@ -79,7 +80,8 @@ async def keep_up(
             except Failure as failure:
                 log.warning("executor.upkeep_failed", reason=failure.reason)
                 due_in = None
-            sleep = _LONGEST_SLEEP if due_in is None else min(max(due_in, _SHORTEST_SLEEP), _LONGEST_SLEEP)
+            longest = LONGEST_SLEEP.total_seconds()
+            sleep = longest if due_in is None else min(max(due_in, _SHORTEST_SLEEP), longest)
             await wake.wait(sleep)
     finally:
         ringer.cancel()

@@ -8,6 +8,7 @@ import orjson
 
 from chassis.database import Database
 from chassis.outbox import Outbox
+from executor.application.deliveries import AGAIN_SECONDS
 from executor.application.ports import InboxEntry, Request, ToldStatus
 from executor.domain.job import Attempt, Job, JobKey
 from executor.infrastructure.ledger import Ledger, named, queries
@@ -16,7 +17,6 @@ from executor.infrastructure.whatsapp_statuses import write_statuses
 from kernel.errors import Failure, Kind
 from kernel.ids import uuid7
 
-_AGAIN_SECONDS = 0.25
 _NEWEST = UUID(int=2**128 - 1)
 
 
@@ -95,7 +95,7 @@ class Operations(Ledger):
             inbox_ids=[uuid7() for _ in by_arrival],
             bodies=[write_statuses(statuses) for statuses in by_arrival.values()],
             receiveds_at=list(by_arrival),
-            after_seconds=_AGAIN_SECONDS,
+            after_seconds=AGAIN_SECONDS,
         )
 
 

@@ -20,8 +20,8 @@ from tests.stores.executor.world import (
 )
 
 from chassis.database import Database
-from executor.application.dispatch import Limits
 from executor.application.ports import Allowed, Paused, TakeOrder, Unclear
+from executor.application.rounds import Limits
 from executor.domain.job import Scope, TakenJob
 from executor.domain.outcome import Rejected, Retryable, Unknown
 from executor.domain.pauses import Pause, PauseScope

@@ -13,9 +13,10 @@ from uuid import UUID
 from chassis.database import Database, Query
 from chassis.outbox import Outbox, Receiver, Refusal
 from executor.application.accept import accept_jobs
-from executor.application.dispatch import Dispatch, Limits
+from executor.application.dispatch import Dispatch
 from executor.application.outcomes import Outcomes
 from executor.application.ports import Allowed, Answer, Answers, Provider
+from executor.application.rounds import Limits
 from executor.application.sending import Sender
 from executor.application.signals import Wake
 from executor.application.upkeep import keep_up
@@ -211,7 +212,7 @@ class World:
     async def accept(self, *jobs: NewJob, lanes: Sequence[Lane] = (LANE,)) -> int:
         """Hand jobs over, as the gate does."""
         return await accept_jobs(
-            lanes, jobs, begin=self.queue.begin, wakes=(self.dispatch.wake, self.upkeep_wake), clock=self.clock
+            lanes, jobs, begin=self.queue.begin, dispatch=self.dispatch.wake, upkeep=self.upkeep_wake, clock=self.clock
         )
 
     @asynccontextmanager
