@@ -40,7 +40,7 @@ class Control(control_pb2_grpc.ControlServiceServicer):
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
 
-    async def CheckExecutions(self, request: control_pb2.CheckExecutionsRequest, context: object) -> Any:  # noqa: N802
+    async def CheckExecutions(self, request: control_pb2.CheckExecutionsRequest, context: object) -> Any:
         self._heard.checks += 1
         answer = control_pb2.ScopeAnswer(organization_version=1)
         if self._heard.allowed:
@@ -49,7 +49,7 @@ class Control(control_pb2_grpc.ControlServiceServicer):
         response.ttl.FromMilliseconds(500)
         return response
 
-    async def WatchExecutionControls(self, request: object, context: object) -> Any:  # noqa: N802
+    async def WatchExecutionControls(self, request: object, context: object) -> Any:
         yield control_pb2.WatchExecutionControlsResponse(snapshot=control_pb2.ExecutionControlSnapshot())
         await asyncio.Event().wait()
 
@@ -58,18 +58,18 @@ class Audit(event_pb2_grpc.EventServiceServicer):
     def __init__(self, heard: Heard) -> None:
         self._heard = heard
 
-    async def RecordEvents(self, request: event_pb2.RecordEventsRequest, context: object) -> Any:  # noqa: N802
+    async def RecordEvents(self, request: event_pb2.RecordEventsRequest, context: object) -> Any:
         self._heard.events.extend(map(event_pb2.OperationalEvent.FromString, request.events))
         return event_pb2.RecordEventsResponse()
 
 
 class Gate(gate_pb2_grpc.GateServiceServicer):
-    async def ReturnIntents(self, request: object, context: object) -> Any:  # noqa: N802
+    async def ReturnIntents(self, request: object, context: object) -> Any:
         return gate_pb2.ReturnIntentsResponse()
 
 
 class Signals(signal_pb2_grpc.SignalServiceServicer):
-    async def ReportSignals(self, request: object, context: object) -> Any:  # noqa: N802
+    async def ReportSignals(self, request: object, context: object) -> Any:
         return signal_pb2.ReportSignalsResponse()
 
 
