@@ -91,6 +91,7 @@ class Database:
             target,
             pool_size=pool_size,
             max_overflow=0,
+            hide_parameters=True,  # an error's text goes into logs, and parameters hold what callers sent
             pool_timeout=_POOL_SECONDS,
             pool_use_lifo=True,
             connect_args={

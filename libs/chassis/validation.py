@@ -41,6 +41,8 @@ class Rules:
         ]
         named = {violation.field for violation in found}
         found.extend(late for late in self._impossible_times(message, prefix) if late.field not in named)
+        if b"\0" in message.SerializeToString():
+            found.extend(nul for nul in _texts_with_nul(message, prefix) if nul.field not in named)
         return tuple(found)
 
     def check(self, message: Message) -> None:
@@ -72,6 +74,24 @@ class Rules:
         if field.message_type is None or field.message_type.GetOptions().map_entry or _ignored(field):
             return False
         return field.message_type.full_name in _RANGES or bool(self._fields_with_times(field.message_type))
+
+
+def _texts_with_nul(message: Message, prefix: str) -> Iterator[Violation]:
+    """Find texts that hold NUL, which no database column takes."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            path = _join(prefix, field.name)
+            texts = enumerate(value) if field.is_repeated else ((None, value),)
+            for index, text in texts:
+                if "\0" in text:
+                    yield Violation(field=path if index is None else f"{path}[{index}]", description="must hold no NUL")
+        elif field.message_type is not None and not _is_map(field) and not _ignored(field):
+            for path, part in _values(message, field, prefix):
+                yield from _texts_with_nul(part, path)
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _ignored(field: FieldDescriptor) -> bool:

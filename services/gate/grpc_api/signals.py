@@ -74,6 +74,9 @@ class SignalApi(signal_pb2_grpc.SignalServiceServicer):
             yield Violation(field=f"{prefix}.count", description=f"must be at most {_MOST}")
         if len(item.code) > 64:
             yield Violation(field=f"{prefix}.code", description="must be at most 64 characters")
+        for name in ("signal_id", "organization_id", "code"):
+            if "\0" in getattr(item, name):
+                yield Violation(field=f"{prefix}.{name}", description="must hold no NUL")
         yield from self._time(item, prefix)
 
     def _time(self, item: signal_pb2.Signal, prefix: str) -> Iterator[Violation]:

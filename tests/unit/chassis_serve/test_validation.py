@@ -53,6 +53,19 @@ def pause(**fields: object) -> control_pb2.PauseRequest:
             id="impossible time in an item",
         ),
         pytest.param(instance_pb2.UpdateInstanceRequest(request_id="r"), ["instance", "update_mask"], id="missing"),
+        pytest.param(pause(reason="a\0b"), ["reason"], id="NUL"),
+        pytest.param(
+            policy_pb2.AddSuppressionsRequest(request_id="r", recipients=["+5511987654321", "1\0"]),
+            ["recipients[1]"],
+            id="NUL in an item",
+        ),
+        pytest.param(
+            instance_pb2.CreateInstanceRequest(
+                request_id="r", instance=instance_pb2.Instance(instance_id="i", display_name="\0")
+            ),
+            ["instance.display_name"],
+            id="NUL in a part",
+        ),
     ],
 )
 def test_each_bad_field_is_named(message: Message, fields: list[str]) -> None:
