@@ -10,6 +10,7 @@ import grpc
 from chassis import paging
 from chassis.identity import current_caller, current_identity
 from chassis.interceptors import note
+from chassis.telemetry import meter
 from control.application.checking import Checks
 from control.application.pausing import Wait
 from control.application.resuming import Lift, Lifted
@@ -34,6 +35,11 @@ from kernel.ids import ControlId, OrganizationId
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
 DEFAULT_PAGE = 50
+
+_checked = meter.create_counter("whatlead.control.scopes.checked", description="Scopes checked, by verdict.")
+_fence_seconds = meter.create_histogram(
+    "whatlead.control.fence.duration", unit="s", description="From a pause's commit to its fence, as answered to Pause."
+)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -73,6 +79,8 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         """Stop sends in a scope."""
         found = await self._pause(wish_of(request), requester_of(current_identity()), WAITS[request.wait])
         note(control_id=str(found.control_id), state=found.state.value)
+        if found.fenced_at is not None:
+            _fence_seconds.record((found.fenced_at - found.created_at).total_seconds())
         return control_pb2.PauseResponse(control=control_of(found))
 
     async def Resume(  # noqa: N802
@@ -147,7 +155,12 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         sendings = [Sending(one.organization_id, one.instance_id, one.campaign_id) for one in request.scopes]
         if any("\0" in sending.organization_id for sending in sendings):
             raise invalid(Violation(field="scopes", description="must not hold a zero byte"))
-        return check_response(sendings, await self._checks.check(sendings))
+        verdicts = await self._checks.check(sendings)
+        paused = sum(map(bool, verdicts.covering))
+        note(scopes=len(sendings), paused=paused)
+        _checked.add(len(sendings) - paused, {"verdict": "allowed"})
+        _checked.add(paused, {"verdict": "paused"})
+        return check_response(sendings, verdicts)
 
 
 def _id(text: str) -> ControlId:

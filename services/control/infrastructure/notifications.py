@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,6 +15,7 @@ _CHANNEL = "whatlead_control"
 _RETRY_SECONDS = 0.5
 _PROBE_SECONDS = 10.0
 _PROBE = Query.of("probe", "SELECT 1")
+_BROKEN = (Failure, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 _log = structlog.get_logger("control")
 
 
@@ -22,7 +24,7 @@ async def listen(stop: asyncio.Event, *, database: Database, heard: Callable[[],
     while not stop.is_set():
         try:
             await _listen_once(stop, database, heard)
-        except (Failure, SQLAlchemyError, OSError) as error:
+        except _BROKEN as error:
             _log.warning("control.notifications_lost", error=type(error).__name__)
             await _wait(stop, _RETRY_SECONDS)
 
