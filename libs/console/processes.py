@@ -1,25 +1,18 @@
 """Child processes that end with their parent. Knows no service."""
 
 import asyncio
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
 _STOP_SECONDS = 25.0
 _TAIL_BYTES = 3000
 
 
 class ProcessEnded(Exception):
     """Tell that a process ended by itself, with the end of its log."""
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,12 +42,13 @@ class ChildProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
+                "console.child",
+                str(os.getpid()),
                 self.module,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**inherited, **self.environment},
-                preexec_fn=_end_with_parent,
                 start_new_session=True,
             )
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from console.pki import mint_token
-
 from console.connection import Clients, clients
 from console.leads import Lead
+from console.pki import mint_token
 from console.ports import find_free
 from console.provision import provision
 from console.submission import RowResult, submit
 from console.system import System, running_system
-from whatlead.audit.v1 import metrics_pb2
+from whatlead.audit.v1 import event_pb2, metrics_pb2
 
 STEADY = {
     "latency": {"low": 0.1, "high": 0.3},
@@ -80,6 +79,15 @@ class Scenario:
     async def sent_reaches(self, count: int, *, seconds: float = 60.0) -> None:
         """Wait until at least `count` messages were sent."""
         await eventually(self.volume, lambda volume: volume.sent.total >= count, seconds=seconds)
+
+    async def has_arrived(self, intent_id: str) -> None:
+        """Wait until audit has the first event of an intent; it learns of it after the gate's commit."""
+
+        async def events() -> int:
+            request = event_pb2.ListEventsRequest(aggregate_id=intent_id, page_size=1)
+            return len((await self.stubs.events.ListEvents(request, timeout=30)).events)
+
+        await eventually(events, bool, seconds=20)
 
 
 @asynccontextmanager

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from console.pki import mint_token
 from tests.system.scenario import Scenario, leads, organization, running
 
 from console.accounting import count_intents
 from console.connection import clients
+from console.pki import mint_token
 from kernel.errors import Failure, Kind
 from whatlead.control.v1 import control_pb2
 from whatlead.gate.v1 import gate_pb2, intent_pb2

@@ -75,6 +75,7 @@ async def test_the_timeline_returns_the_expected_events(tmp_path: Path) -> None:
         )
 
         async def life() -> timeline_pb2.GetMessageIntentTimelineResponse:
+            await acme.has_arrived(held.intent_id)
             return await acme.stubs.timelines.GetMessageIntentTimeline(
                 timeline_pb2.GetMessageIntentTimelineRequest(intent_id=held.intent_id), timeout=30
             )
