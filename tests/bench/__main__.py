@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from kernel.errors import Failure
 
 _ROOT = Path(__file__).parents[2]
 _SECONDS_A_RUN = 160
+_MESSAGE_CHARACTERS = 600
 _PEERS = {peers_pgqueuer.NAME: peers_pgqueuer.opened, peers_procrastinate.NAME: peers_procrastinate.opened}
 _CONTESTANTS = (report.OURS, *_PEERS)
 
@@ -57,7 +58,7 @@ class Bench:
                     await self._settle(postgres)
                     try:
                         async for sample in self._contestant(name, postgres, system):
-                            self.samples.append(sample)
+                            self.samples.append(replace(sample, run=number + 1))
                             sys.stderr.write(f"    {sample.measure}: {sample.value:,.4g}\n")
                     except* (Unfinished, Failure, ProcessEnded, TimeoutError) as group:
                         self._failed(f"{name}, run {number + 1}: {_leaves(group)}")
@@ -83,7 +84,7 @@ class Bench:
         async with governed.working(system) as stubs:
             for figures in (
                 governed.measure(system, stubs, self._loads),
-                latency.measure(stubs, self._loads),
+                latency.measure(system, stubs, self._loads),
                 checks.measure(system, self._loads),
             ):
                 async for sample in figures:
@@ -109,7 +110,7 @@ class Bench:
 def _leaves(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(map(_leaves, error.exceptions))
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {str(error)[-_MESSAGE_CHARACTERS:]}"
 
 
 def _arguments() -> argparse.Namespace:

@@ -145,6 +145,7 @@ async def measure(system: System, stubs: Clients, loads: Loads) -> AsyncIterator
     """Yield throughput and processor time of one run, in bulk and one by one."""
     counted = processes(system)
     await submit_bulk(stubs, new_campaign(), loads.warm_up, loads)
+    begin, others = time.perf_counter(), counted.others()
     for figure, processor, messages, submit in (
         (Measure.BULK, Measure.BULK_PROCESSOR, loads.bulk, submit_bulk),
         (Measure.SINGLE, Measure.SINGLE_PROCESSOR, loads.single, submit_single),
@@ -155,5 +156,7 @@ async def measure(system: System, stubs: Clients, loads: Loads) -> AsyncIterator
         used = used_per_message(before, counted.seconds(), messages)
         yield Sample(contestant=OURS, measure=figure, value=messages / seconds)
         yield Sample(contestant=OURS, measure=processor, value=sum(used.values()) / 1000, parts=used)
+    share = (counted.others() - others) / (time.perf_counter() - begin)
+    yield Sample(contestant=OURS, measure=Measure.OTHERS, value=share)
     memory = counted.resident_megabytes()
     yield Sample(contestant=OURS, measure=Measure.MEMORY, value=max(memory.values()), parts=memory)

@@ -6,20 +6,22 @@ The executor writes down when the request began to leave; its MessageSent event 
 import time
 from collections.abc import AsyncIterator
 
-from tests.bench.governed import all_sent, intents, new_campaign
+from tests.bench.governed import all_sent, intents, new_campaign, processes
 from tests.bench.loads import Loads
+from tests.bench.processor_time import used_per_message
 from tests.bench.report import OURS
 from tests.bench.samples import Measure, Sample, percentile
 from tests.bench.traffic import at_rate
 
 from console.connection import Clients
+from console.system import System
 from whatlead.audit.v1 import event_pb2
 from whatlead.gate.v1 import gate_pb2, intent_pb2
 
 _PAGE = 1000
 
 
-async def measure(stubs: Clients, loads: Loads) -> AsyncIterator[Sample]:
+async def measure(system: System, stubs: Clients, loads: Loads) -> AsyncIterator[Sample]:
     """Yield the percentiles of one run."""
     submitted: dict[str, float] = {}
 
@@ -29,8 +31,12 @@ async def measure(stubs: Clients, loads: Loads) -> AsyncIterator[Sample]:
         submitted[response.submitted.intent_id] = at
 
     campaign, messages = new_campaign(), loads.steady_rate * loads.steady_seconds
+    counted = processes(system)
+    before = counted.seconds()
     await at_rate(intents(campaign, messages), submit, per_second=loads.steady_rate)
     await all_sent(stubs, campaign, messages)
+    used = used_per_message(before, counted.seconds(), messages)
+    yield Sample(contestant=OURS, measure=Measure.STEADY_PROCESSOR, value=sum(used.values()) / 1000, parts=used)
     began = await _began(stubs, campaign)
     latencies = [(began[intent_id] - at) * 1000 for intent_id, at in submitted.items()]
     yield Sample(contestant=OURS, measure=Measure.LATENCY_P50, value=percentile(latencies, 0.50))

@@ -100,6 +100,7 @@ async def measure(peer: Peer, loads: Loads, folder: Path, postgres: int) -> Asyn
     async with _consumers(peer, folder) as running:
         processes = Processes(named={process.name: process.pid for process in running}, postgres=postgres)
         await _bulk(peer, loads.warm_up, loads)
+        begin, others = time.perf_counter(), processes.others()
         for measure, processor, count, enqueue in (
             (Measure.BULK, Measure.BULK_PROCESSOR, loads.slow_bulk if peer.slow else loads.bulk, _bulk),
             (Measure.SINGLE, Measure.SINGLE_PROCESSOR, loads.slow_single if peer.slow else loads.single, _single),
@@ -110,9 +111,16 @@ async def measure(peer: Peer, loads: Loads, folder: Path, postgres: int) -> Asyn
             used = used_per_message(before, processes.seconds(), count)
             yield Sample(contestant=peer.name, measure=measure, value=count / seconds)
             yield Sample(contestant=peer.name, measure=processor, value=sum(used.values()) / 1000, parts=used)
+        share = (processes.others() - others) / (time.perf_counter() - begin)
+        yield Sample(contestant=peer.name, measure=Measure.OTHERS, value=share)
         memory = processes.resident_megabytes()
         yield Sample(contestant=peer.name, measure=Measure.MEMORY, value=max(memory.values()), parts=memory)
+        before = processes.seconds()
         await _steady(peer, loads)
+        used = used_per_message(before, processes.seconds(), loads.steady_rate * loads.steady_seconds)
+        yield Sample(
+            contestant=peer.name, measure=Measure.STEADY_PROCESSOR, value=sum(used.values()) / 1000, parts=used
+        )
     latencies = [
         seconds * 1000 for process in running for seconds in json.loads(_results(folder, process.name).read_text())
     ]

@@ -21,6 +21,10 @@ class Processes:
         used = {name: _seconds(pid) for name, pid in self.named.items()}
         return {**used, "client": _seconds(os.getpid()), "postgresql": _seconds_with_children(self.postgres)}
 
+    def others(self) -> float:
+        """Return the processor time that the machine has used so far for anything but these."""
+        return _machine_seconds() - sum(self.seconds().values())
+
     def resident_megabytes(self) -> dict[str, float]:
         """Return the memory in use now, by name, PostgreSQL left out."""
         return {name: _resident(pid) for name, pid in self.named.items()}
@@ -29,6 +33,13 @@ class Processes:
 def used_per_message(before: Mapping[str, float], after: Mapping[str, float], messages: int) -> dict[str, float]:
     """Return microseconds a message by name; two readings are 10 ms exact."""
     return {name: round((after[name] - before[name]) / messages * 1e6, 1) for name in after}
+
+
+def _machine_seconds() -> float:
+    user, nice, system, _idle, _waiting, *interrupts_and_stolen = (
+        Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return sum(map(int, (user, nice, system, *interrupts_and_stolen))) / _TICKS
 
 
 def _stat(pid: int) -> list[str]:

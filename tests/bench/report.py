@@ -8,6 +8,7 @@ from rich.table import Table
 from tests.bench.samples import Measure, Sample
 
 OURS = "whatlead"
+_OF_PROCESSOR = (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR, Measure.STEADY_PROCESSOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,12 @@ def spread(samples: Sequence[Sample], measure: Measure, contestant: str) -> Spre
 
 
 def ratio(samples: Sequence[Sample], measure: Measure, peer: str) -> Spread | None:
-    """Return ours divided by a peer's, run by run; None unless both were measured in every run."""
-    ours, theirs = spread(samples, measure, OURS), spread(samples, measure, peer)
-    if ours is None or theirs is None or len(ours.values) != len(theirs.values):
-        return None
-    return Spread(values=tuple(a / b for a, b in zip(ours.values, theirs.values, strict=True)))
+    """Return ours divided by a peer's, run by run; None if no run has both."""
+    ours, theirs = (
+        {s.run: s.value for s in samples if s.measure is measure and s.contestant == name} for name in (OURS, peer)
+    )
+    values = tuple(ours[run] / theirs[run] for run in ours if theirs.get(run))
+    return Spread(values=values) if values else None
 
 
 def table(samples: Sequence[Sample], title: str) -> Table:
@@ -53,7 +55,7 @@ def table(samples: Sequence[Sample], title: str) -> Table:
         shown.add_column(name, justify="right")
     for measure in Measure:
         cells = [spread(samples, measure, name) for name in contestants]
-        cells += [ratio(samples, measure, peer) for peer in peers]
+        cells += [None if measure is Measure.OTHERS else ratio(samples, measure, peer) for peer in peers]
         if any(cells):
             shown.add_row(measure.value, *(str(cell or "-") for cell in cells))
     return shown
@@ -65,7 +67,7 @@ def parts_table(samples: Sequence[Sample]) -> Table:
     for column in ("", "in all", "of which"):
         shown.add_column(column)
     for name in _contestants(samples):
-        for measure in (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR):
+        for measure in _OF_PROCESSOR:
             parts = median_parts(samples, measure, name)
             if parts:
                 named = " · ".join(f"{part} {_shown(value)}" for part, value in parts.items() if value >= 0.1)
@@ -89,8 +91,7 @@ def data(samples: Sequence[Sample]) -> dict[str, object]:
         "figures": {m.name.lower(): {c: s.data() for c in contestants if (s := figures[m, c])} for m in Measure},
         "ratios": {m.name.lower(): {c: s.data() for c in contestants if (s := ratios.get((m, c)))} for m in Measure},
         "microseconds_by_process": {
-            m.name.lower(): {c: parts[m, c] for c in contestants if parts[m, c]}
-            for m in (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR)
+            m.name.lower(): {c: parts[m, c] for c in contestants if parts[m, c]} for m in _OF_PROCESSOR
         },
     }
 

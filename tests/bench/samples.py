@@ -14,6 +14,8 @@ class Measure(StrEnum):
     LATENCY_P99 = "submit to provider at 50/s, p99: ms"
     BULK_PROCESSOR = "bulk: CPU s per 1,000 messages"
     SINGLE_PROCESSOR = "one by one: CPU s per 1,000 messages"
+    STEADY_PROCESSOR = "at 50/s: CPU s per 1,000 messages"
+    OTHERS = "meanwhile taken by everything else: cores"
     MEMORY = "resident memory of the largest service: MB"
     CHECK_CALLS = "control checks: calls/s"
     CHECK_MESSAGES = "control checks: messages/s"
@@ -26,6 +28,7 @@ class Sample:
     contestant: str
     measure: Measure
     value: float
+    run: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
