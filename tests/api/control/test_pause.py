@@ -355,7 +355,7 @@ async def test_a_bad_check_is_refused_by_its_fields(control: Control) -> None:
     checks = {
         "no scopes": ([], {"scopes"}),
         "no organization": ([demo, pb.ExecutionScope()], {"scopes[1].organization_id"}),
-        "zero byte": ([pb.ExecutionScope(organization_id="a\0")], {"scopes"}),
+        "zero byte": ([pb.ExecutionScope(organization_id="a\0")], {"scopes[0].organization_id"}),
         "long campaign": ([pb.ExecutionScope(organization_id="a", campaign_id="x" * 65)], {"scopes[0].campaign_id"}),
         "too many": ([demo] * 5001, {"scopes"}),
     }
