@@ -74,6 +74,11 @@ async def decide_again(
     return DecidedAgain(verdicts=verdicts, waits=[*waits, *silent])
 
 
+def _with_gate(held: Held) -> Held:
+    """Return an intent as the gate holds it, also one that the executor just gave back."""
+    return replace(held, standing=replace(held.standing, state=IntentState.QUEUED))
+
+
 def _silent_wait(held: Held, wait: Wait) -> Wait:
     """Keep an intent in a paused scope until an event, whatever its slot."""
     return replace(wait, due_at=held.message.expire_time) if wait.waits_for != "TIME" else wait

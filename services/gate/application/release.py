@@ -18,7 +18,7 @@ from gate.domain.words import IntentState
 from kernel.clock import Clock
 
 A_BATCH = 1_000
-AN_ORGANIZATION = 250
+AN_ORGANIZATION = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

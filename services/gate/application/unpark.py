@@ -58,7 +58,7 @@ async def unpark(*, control: Control, store: Store, parked: Parked, clock: Clock
     if not scopes:
         return False
     states = await parked.instance_states(sorted({scope.organization_id for scope in scopes}))
-    stopped = [scope for scope in scopes if scope.waits_for in (RESUME, CONTROL)]
+    stopped = [scope for scope in scopes if scope.waits_for in (RESUME, CONTROL) or not scope.instance_id]
     asked = [
         Asked(
             organization_id=scope.organization_id,
@@ -78,23 +78,28 @@ async def unpark(*, control: Control, store: Store, parked: Parked, clock: Clock
 
 
 def _is_free(scope: ParkedScope, states: Sequence[InstanceState], controls: Controls, now: datetime) -> bool:
-    candidates = [state for state in states if scope.instance_id in ("", state.instance_id)]
+    """Tell whether the event has come: for a named instance what it waits for, else that some instance could send."""
+    campaign = Scope(scope.organization_id, "", scope.campaign_id)
+    if not scope.instance_id:
+        return _allowed(controls, campaign) and any(
+            state.connected
+            and _is_cool(state, now)
+            and _allowed(controls, Scope(scope.organization_id, state.instance_id, ""))
+            for state in states
+        )
+    named = next((state for state in states if state.instance_id == scope.instance_id), None)
     match scope.waits_for:
         case "INSTANCE":
-            return any(state.connected for state in candidates)
+            return named is not None and named.connected
         case "COOLDOWN":
-            return any(state.cooling_until is None or state.cooling_until <= now for state in candidates)
+            return named is not None and _is_cool(named, now)
         case _:
-            return _may_send(scope, candidates, controls)
+            instance = Scope(scope.organization_id, scope.instance_id, "")
+            return _allowed(controls, campaign) and _allowed(controls, instance)
 
 
-def _may_send(scope: ParkedScope, candidates: Sequence[InstanceState], controls: Controls) -> bool:
-    campaign = Scope(scope.organization_id, "", scope.campaign_id)
-    named = [scope.instance_id] if scope.instance_id else [state.instance_id for state in candidates]
-    instances = [Scope(scope.organization_id, instance_id, "") for instance_id in named]
-    return _allowed(controls, campaign) and (
-        not instances or any(_allowed(controls, instance) for instance in instances)
-    )
+def _is_cool(state: InstanceState, now: datetime) -> bool:
+    return state.cooling_until is None or state.cooling_until <= now
 
 
 def _allowed(controls: Controls, scope: Scope) -> bool:

@@ -31,6 +31,7 @@ class ControlWatch:
         self._stub = stub
         self._paused = paused
         self._ended = ended
+        self._told = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until `stop`, opening the stream anew when it breaks."""
@@ -51,11 +52,14 @@ class ControlWatch:
             async for response in self._stub.WatchExecutionControls(control_pb2.WatchExecutionControlsRequest()):
                 self._take(response)
         except Failure as failure:
-            _log.warning("control.watch_broken", reason=failure.reason)
+            if not self._told:
+                _log.warning("control.watch_broken", reason=failure.reason)
+            self._told = True
 
     def _take(self, response: control_pb2.WatchExecutionControlsResponse) -> None:
         match response.WhichOneof("message"):
             case "snapshot":
+                self._told = False
                 controls = response.snapshot.controls
                 self._paused.replace({control.control_id: _pause(control) for control in controls})
                 self._ended()

@@ -133,6 +133,18 @@ async def test_a_returned_intent_is_decided_again_with_the_executors_sequence_on
     assert [refusal.item_id for refusal in refusals] == ["01890a5d-ac96-774b-bcce-b302099a8057"]
 
 
+async def test_a_returned_intent_that_has_expired_ends_with_its_event(gate: Gate) -> None:
+    await gate.provision("inst-1")
+    submitted = await gate.submit_one(expire_time=after(0.5))
+    await asyncio.sleep(0.6)
+    returned = gate_pb2.ReturnedIntent(
+        organization_id="demo", intent_id=submitted.intent_id, decision_number=1, sequence=4
+    )
+    await gate.from_executor.ReturnIntents(gate_pb2.ReturnIntentsRequest(intents=[returned]))
+    await gate.until(lambda: gate.audit.life(submitted.intent_id)[1:] == [(4, "EXPIRED", "INTENT_EXPIRED")])
+    assert (await gate.get(submitted.intent_id)).state == intent_pb2.INTENT_STATE_EXPIRED
+
+
 async def test_a_new_policy_gives_those_that_wait_new_slots(gate: Gate) -> None:
     await gate.provision("inst-1", policy=policy_pb2.Policy(hourly_cap=2, daily_cap=3))
     results = [result.submitted for result in await gate.submit(*(gate.intent() for _ in range(6)))]
