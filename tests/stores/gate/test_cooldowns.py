@@ -47,6 +47,7 @@ class Replica:
     woken: int = 0
 
     def __post_init__(self) -> None:
+        self.awake = asyncio.Event()
         self.outbox = Outbox(self.database, [Receiver(name=AUDIT, deliver=self._record, split=lambda payload: [])])
         handover = Handover(vault=Vault(b"1" * 32))
         self.store = PostgresStore(database=self.database, outbox=self.outbox, handover=handover, clock=self.clock)
@@ -59,6 +60,7 @@ class Replica:
 
     def wake(self, due_at: datetime | None) -> None:
         self.woken += 1
+        self.awake.set()
 
     async def register(self) -> None:
         async with self.store.work() as tx:
@@ -261,8 +263,7 @@ async def test_the_loop_ends_it_when_it_is_due_by_the_databases_clock(replica: R
         end_cooldowns_until(stop, cooling=replica.waiting, works=replica.store, wake=replica.wake)
     )
     async with asyncio.timeout(10):
-        while not replica.woken:
-            await asyncio.sleep(0.01)
+        await replica.awake.wait()
     late = datetime.now(UTC) - found.end_time
     stop.set()
     await loop
