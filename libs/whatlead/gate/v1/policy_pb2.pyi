@@ -326,7 +326,7 @@ class AddSuppressionsResponse(_message.Message):
     added: _builtins.int
     """How many were not suppressed before."""
     canceled: _builtins.int
-    """How many waiting intents were canceled."""
+    """How many intents were canceled. After UNAVAILABLE a repeat counts only those that waited with the gate."""
     def __init__(
         self,
         *,

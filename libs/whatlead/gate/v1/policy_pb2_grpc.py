@@ -90,7 +90,8 @@ class PolicyServiceServicer:
 
     def AddSuppressions(self, request, context):
         """Never send to these numbers again, in either ninth-digit form. Cancels what waits for them and has not begun. Repeating it
-        changes nothing more.
+        changes nothing more. UNAVAILABLE if the executor does not answer for what it was handed before: the suppressions are
+        stored and hold all the same, the executor is asked again until it answers, and a repeat of the call tells when it has.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-1",
         "recipients": ["+5511987654321"], "reason": "asked to stop"}'
@@ -101,7 +102,7 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveSuppressions(self, request, context):
-        """Allows these numbers again.
+        """Allows these numbers again. That they were suppressed, who allows them and why stays on record.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-2",
         "recipients": ["+5511987654321"], "reason": "asked to be written to again"}'

@@ -49,14 +49,15 @@ class PolicyServiceStub:
     """
     AddSuppressions: _grpc.UnaryUnaryMultiCallable[_policy_pb2.AddSuppressionsRequest, _policy_pb2.AddSuppressionsResponse]
     """Never send to these numbers again, in either ninth-digit form. Cancels what waits for them and has not begun. Repeating it
-    changes nothing more.
+    changes nothing more. UNAVAILABLE if the executor does not answer for what it was handed before: the suppressions are
+    stored and hold all the same, the executor is asked again until it answers, and a repeat of the call tells when it has.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-1",
         "recipients": ["+5511987654321"], "reason": "asked to stop"}'
         localhost:7001 whatlead.gate.v1.PolicyService/AddSuppressions
     """
     RemoveSuppressions: _grpc.UnaryUnaryMultiCallable[_policy_pb2.RemoveSuppressionsRequest, _policy_pb2.RemoveSuppressionsResponse]
-    """Allows these numbers again.
+    """Allows these numbers again. That they were suppressed, who allows them and why stays on record.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-2",
         "recipients": ["+5511987654321"], "reason": "asked to be written to again"}'
@@ -90,14 +91,15 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """
     AddSuppressions: _aio.UnaryUnaryMultiCallable[_policy_pb2.AddSuppressionsRequest, _policy_pb2.AddSuppressionsResponse]  # type: ignore[assignment]
     """Never send to these numbers again, in either ninth-digit form. Cancels what waits for them and has not begun. Repeating it
-    changes nothing more.
+    changes nothing more. UNAVAILABLE if the executor does not answer for what it was handed before: the suppressions are
+    stored and hold all the same, the executor is asked again until it answers, and a repeat of the call tells when it has.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-1",
         "recipients": ["+5511987654321"], "reason": "asked to stop"}'
         localhost:7001 whatlead.gate.v1.PolicyService/AddSuppressions
     """
     RemoveSuppressions: _aio.UnaryUnaryMultiCallable[_policy_pb2.RemoveSuppressionsRequest, _policy_pb2.RemoveSuppressionsResponse]  # type: ignore[assignment]
-    """Allows these numbers again.
+    """Allows these numbers again. That they were suppressed, who allows them and why stays on record.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-2",
         "recipients": ["+5511987654321"], "reason": "asked to be written to again"}'
@@ -146,7 +148,8 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.AddSuppressionsResponse, _abc.Awaitable[_policy_pb2.AddSuppressionsResponse]]:
         """Never send to these numbers again, in either ninth-digit form. Cancels what waits for them and has not begun. Repeating it
-        changes nothing more.
+        changes nothing more. UNAVAILABLE if the executor does not answer for what it was handed before: the suppressions are
+        stored and hold all the same, the executor is asked again until it answers, and a repeat of the call tells when it has.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-1",
             "recipients": ["+5511987654321"], "reason": "asked to stop"}'
@@ -159,7 +162,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.RemoveSuppressionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.RemoveSuppressionsResponse, _abc.Awaitable[_policy_pb2.RemoveSuppressionsResponse]]:
-        """Allows these numbers again.
+        """Allows these numbers again. That they were suppressed, who allows them and why stays on record.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "s-2",
             "recipients": ["+5511987654321"], "reason": "asked to be written to again"}'

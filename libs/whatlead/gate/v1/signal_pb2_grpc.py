@@ -49,6 +49,7 @@ class SignalServiceServicer:
     def ReportSignals(self, request, context):
         """Stores up to 5,000 signals, idempotent by `signal_id`, and acts on them: a spam limit starts a cooldown at once, a failure
         share over its threshold starts one, a disconnect defers, an opt-out suppresses. A signal with bad fields is set aside.
+        They may come in any order: of connections the newest stands, and what occurred before a cooldown ended starts none.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"signals": [{"signal_id": "sig-1",
         "kind": "SIGNAL_KIND_SPAM_LIMIT", "instance_id": "inst-sp-1", "occurred_at": "2026-11-22T12:00:00Z"}]}'

@@ -36,6 +36,7 @@ class SignalServiceStub:
     ReportSignals: _grpc.UnaryUnaryMultiCallable[_signal_pb2.ReportSignalsRequest, _signal_pb2.ReportSignalsResponse]
     """Stores up to 5,000 signals, idempotent by `signal_id`, and acts on them: a spam limit starts a cooldown at once, a failure
     share over its threshold starts one, a disconnect defers, an opt-out suppresses. A signal with bad fields is set aside.
+    They may come in any order: of connections the newest stands, and what occurred before a cooldown ended starts none.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"signals": [{"signal_id": "sig-1",
         "kind": "SIGNAL_KIND_SPAM_LIMIT", "instance_id": "inst-sp-1", "occurred_at": "2026-11-22T12:00:00Z"}]}'
@@ -50,6 +51,7 @@ class SignalServiceAsyncStub(SignalServiceStub):
     ReportSignals: _aio.UnaryUnaryMultiCallable[_signal_pb2.ReportSignalsRequest, _signal_pb2.ReportSignalsResponse]  # type: ignore[assignment]
     """Stores up to 5,000 signals, idempotent by `signal_id`, and acts on them: a spam limit starts a cooldown at once, a failure
     share over its threshold starts one, a disconnect defers, an opt-out suppresses. A signal with bad fields is set aside.
+    They may come in any order: of connections the newest stands, and what occurred before a cooldown ended starts none.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"signals": [{"signal_id": "sig-1",
         "kind": "SIGNAL_KIND_SPAM_LIMIT", "instance_id": "inst-sp-1", "occurred_at": "2026-11-22T12:00:00Z"}]}'
@@ -67,6 +69,7 @@ class SignalServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_signal_pb2.ReportSignalsResponse, _abc.Awaitable[_signal_pb2.ReportSignalsResponse]]:
         """Stores up to 5,000 signals, idempotent by `signal_id`, and acts on them: a spam limit starts a cooldown at once, a failure
         share over its threshold starts one, a disconnect defers, an opt-out suppresses. A signal with bad fields is set aside.
+        They may come in any order: of connections the newest stands, and what occurred before a cooldown ended starts none.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"signals": [{"signal_id": "sig-1",
             "kind": "SIGNAL_KIND_SPAM_LIMIT", "instance_id": "inst-sp-1", "occurred_at": "2026-11-22T12:00:00Z"}]}'
