@@ -51,9 +51,7 @@ async def decide_again(
     for held in helds:
         message, standing = held.message, held.standing
         if message.expire_time <= now:
-            endings.append(
-                Ending(held=held, state=IntentState.EXPIRED, actor=SYSTEM, reason=Reason.INTENT_EXPIRED, note="")
-            )
+            endings.append(_expiry(held))
             if standing.slot is not None:
                 give_back(organizations[message.organization_id], standing.instance_id, standing.slot)
             continue
@@ -74,9 +72,10 @@ async def decide_again(
     return DecidedAgain(verdicts=verdicts, waits=[*waits, *silent])
 
 
-def _with_gate(held: Held) -> Held:
-    """Return an intent as the gate holds it, also one that the executor just gave back."""
-    return replace(held, standing=replace(held.standing, state=IntentState.QUEUED))
+def _expiry(held: Held) -> Ending:
+    """Return the end of an intent that is with the gate, perhaps since the executor gave it back a moment ago."""
+    with_gate = replace(held, standing=replace(held.standing, state=IntentState.QUEUED))
+    return Ending(held=with_gate, state=IntentState.EXPIRED, actor=SYSTEM, reason=Reason.INTENT_EXPIRED, note="")
 
 
 def _silent_wait(held: Held, wait: Wait) -> Wait:
