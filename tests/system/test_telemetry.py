@@ -24,10 +24,10 @@ from console.ports import SERVICES
 
 ROWS = 20
 DOMAIN_METRICS = {
-    "gate": "whatlead_decisions",
-    "executor": "whatlead_attempts",
-    "control": "whatlead_checks",
-    "audit": "whatlead_events",
+    "gate": "whatlead_gate_decisions",
+    "executor": "whatlead_executor_attempts",
+    "control": "whatlead_control_scopes_checked",
+    "audit": "whatlead_audit_events_recorded",
 }
 
 
@@ -96,7 +96,7 @@ async def test_one_trace_from_submit_to_webhook_and_no_number_anywhere(tmp_path:
             return any(
                 any(name.startswith("gate:") and "SubmitIntents" in name for name in names)
                 and any(name.startswith("executor:") and "send" in name for name in names)
-                and any(name.startswith("executor:") and "webhook" in name for name in names)
+                and any(name.startswith("executor:") and "status delivered" in name for name in names)
                 for names in traces
             )
 

@@ -15,7 +15,7 @@ from executor.domain.change import Change, Fact
 from executor.domain.job import Attempt, Job
 from executor.domain.words import AttemptOutcome, FactType
 
-_SAMPLED = "01"
+_SAMPLED = 0x01
 _DELIVERIES = (FactType.DELIVERED, FactType.READ)
 _ATTEMPTS = (
     FactType.SENT,
@@ -60,7 +60,7 @@ class Observation:
         self._dropped.add(statuses)
 
     def _fact(self, job: Job, fact: Fact) -> None:
-        sampled = self._tracing and job.traceparent.endswith(_SAMPLED)
+        sampled = self._tracing and _is_sampled(job.traceparent)
         if isinstance(fact.detail, Attempt) and fact.type in _ATTEMPTS:
             self._attempt(job, fact, fact.detail)
             if sampled:
@@ -111,6 +111,11 @@ class Observation:
             if attempt.outcome is not AttemptOutcome.SENT:
                 span.set_status(Status(StatusCode.ERROR, attempt.reason))
         span.end(_nanoseconds(end))
+
+
+def _is_sampled(traceparent: str) -> bool:
+    """Read the flags, the last field of a W3C traceparent; others than the sampled one may be set too."""
+    return bool(traceparent) and bool(int(traceparent[-2:], 16) & _SAMPLED)
 
 
 def _nanoseconds(moment: datetime) -> int:
