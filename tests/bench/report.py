@@ -37,7 +37,9 @@ def spread(samples: Sequence[Sample], measure: Measure, contestant: str) -> Spre
 
 
 def ratio(samples: Sequence[Sample], measure: Measure, peer: str) -> Spread | None:
-    """Return ours divided by a peer's, run by run; None if no run has both."""
+    """Return ours divided by a peer's, run by run; None if no run has both or it says nothing about either."""
+    if measure is Measure.OTHERS:
+        return None
     ours, theirs = (
         {s.run: s.value for s in samples if s.measure is measure and s.contestant == name} for name in (OURS, peer)
     )
@@ -55,7 +57,7 @@ def table(samples: Sequence[Sample], title: str) -> Table:
         shown.add_column(name, justify="right")
     for measure in Measure:
         cells = [spread(samples, measure, name) for name in contestants]
-        cells += [None if measure is Measure.OTHERS else ratio(samples, measure, peer) for peer in peers]
+        cells += [ratio(samples, measure, peer) for peer in peers]
         if any(cells):
             shown.add_row(measure.value, *(str(cell or "-") for cell in cells))
     return shown
