@@ -163,7 +163,7 @@ async def test_connections_are_judged_by_when_they_were_not_by_when_they_are_tol
         ({"kind": signal_pb2.SIGNAL_KIND_OPTED_OUT}, "intent_id"),
         ({"organization_id": "other"}, "organization_id"),
         ({"occurred_at": None}, "occurred_at"),
-        ({"occurred_at": at(120)}, "occurred_at"),
+        ({"occurred_at": at(86_400)}, "occurred_at"),
         ({"occurred_at": Timestamp(seconds=-(10**15))}, "occurred_at"),
         ({"occurred_at": Timestamp(nanos=-1)}, "occurred_at"),
     ],

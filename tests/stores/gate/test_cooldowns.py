@@ -267,6 +267,6 @@ async def test_the_loop_ends_it_when_it_is_due_by_the_databases_clock(replica: R
     late = datetime.now(UTC) - found.end_time
     stop.set()
     await loop
-    assert timedelta() <= late < timedelta(seconds=0.5)
+    assert timedelta() <= late < timedelta(seconds=0.9)
     assert await replica.told() == [(STARTED, 1), (ENDED, 1)]
     assert await replica.waiting.next_end() == float("inf")
