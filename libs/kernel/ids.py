@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NewType
 from uuid import UUID
@@ -14,22 +15,44 @@ EventId = NewType("EventId", UUID)
 ControlId = NewType("ControlId", UUID)
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
-_RANDOM_BITS = ((1 << 12) - 1) << 64 | ((1 << 62) - 1)
+_RANDOM_BITS = 74
+_LOW_BITS = (1 << 62) - 1
+_BYTES = 10
+_BLOCK = 100
 
 
-def _assemble(milliseconds: int) -> UUID:
-    random = int.from_bytes(os.urandom(16)) & _RANDOM_BITS
-    return UUID(int=milliseconds << 80 | _VERSION_AND_VARIANT | random)
+def _random_numbers() -> Iterator[int]:
+    """Yield random numbers of 74 bits, read from the system in blocks."""
+    while True:
+        block = os.urandom(_BYTES * _BLOCK)
+        for start in range(0, len(block), _BYTES):
+            yield int.from_bytes(block[start : start + _BYTES]) >> (8 * _BYTES - _RANDOM_BITS)
+
+
+_random = _random_numbers()
+_newest = 0
+
+
+def _assemble(number: int) -> UUID:
+    """Put version and variant into a number of 122 bits: 48 of time, then 12 and 62 of what follows it."""
+    milliseconds, upper, lower = number >> 74, number >> 62 & 0xFFF, number & _LOW_BITS
+    return UUID(int=milliseconds << 80 | upper << 64 | lower | _VERSION_AND_VARIANT)
 
 
 def uuid7() -> UUID:
-    """Return a new identifier whose first 48 bits are the wall clock in milliseconds."""
-    return _assemble(time.time_ns() // 1_000_000)
+    """Return a new identifier whose first 48 bits are the wall clock in milliseconds.
+
+    Those of one process ascend in the order they were made, also within a millisecond and when the clock is set back.
+    """
+    global _newest  # the only state: what was given last
+    number = time.time_ns() // 1_000_000 << _RANDOM_BITS | next(_random)
+    _newest = number if number > _newest else _newest + 1 + (next(_random) >> 42)
+    return _assemble(_newest)
 
 
 def uuid7_at(moment: datetime) -> UUID:
     """Return a new identifier created at `moment` (aware)."""
-    return _assemble(int(moment.timestamp() * 1000))
+    return _assemble(int(moment.timestamp() * 1000) << _RANDOM_BITS | next(_random))
 
 
 def moment_of(identifier: UUID) -> datetime:

@@ -165,6 +165,7 @@ CREATE TABLE request (
 CREATE TABLE backlog_measured (
   organization_id text NOT NULL,
   measured_at timestamptz NOT NULL,
+  waiting bigint NOT NULL,
   CONSTRAINT backlog_measured_pkey PRIMARY KEY (organization_id)
 );
 """

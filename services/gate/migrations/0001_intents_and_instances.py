@@ -15,6 +15,7 @@ CREATE TABLE organization (
     policy bytea,
     lane_version bigint NOT NULL DEFAULT 1,
     backlog_measured_at timestamptz,
+    backlog_waiting bigint NOT NULL DEFAULT 0,
     CONSTRAINT stored_policy_has_version CHECK ((policy_version = 0) = (policy IS NULL))
 ) WITH (fillfactor = 50);
 

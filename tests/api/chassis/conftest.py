@@ -19,19 +19,19 @@ class Script(control_pb2_grpc.ControlServiceServicer):
     stream: Callable[[Any], AsyncIterator[Any]] | None = None
     seen: list[Any] = field(default_factory=list)
 
-    async def GetEffectiveState(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetEffectiveState(self, request: Any, context: Any) -> Any:
         self.seen.append(request)
         return await self.unary(request) if self.unary else control_pb2.GetEffectiveStateResponse()
 
-    async def CheckExecutions(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def CheckExecutions(self, request: Any, context: Any) -> Any:
         self.seen.append(request)
         return await self.unary(request) if self.unary else control_pb2.CheckExecutionsResponse()
 
-    async def Pause(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Pause(self, request: Any, context: Any) -> Any:
         self.seen.append(request)
         return await self.unary(request) if self.unary else control_pb2.PauseResponse()
 
-    async def WatchExecutionControls(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def WatchExecutionControls(self, request: Any, context: Any) -> Any:
         self.seen.append(request)
         assert self.stream is not None
         async for response in self.stream(request):

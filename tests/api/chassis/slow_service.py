@@ -19,7 +19,7 @@ log = structlog.get_logger()
 class SlowControl(control_pb2_grpc.ControlServiceServicer):
     """Answers half a second after it was asked, unless the instance says what else to do."""
 
-    async def GetEffectiveState(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetEffectiveState(self, request: Any, context: Any) -> Any:
         log.info("slow.asked")
         if request.instance_id == "bug":
             raise ValueError("no such number: +5511987654321")

@@ -163,3 +163,14 @@ async def test_backlogs_are_measured_once_in_a_while_by_whoever_comes_first(worl
     assert event.type == event_pb2.EVENT_TYPE_BACKLOG_MEASURED
     assert event.backlog.waiting == 3
     assert event.backlog.HasField("oldest")
+
+
+async def test_a_backlog_that_is_worked_off_is_measured_once_more_as_nothing(world: World) -> None:
+    await world.accept(new_job())
+    await world.queue.measure_backlog(every_seconds=0.0, at=world.clock.now())
+    await take(world, lease_seconds=30.0)
+    for _ in range(3):
+        await world.queue.measure_backlog(every_seconds=0.0, at=world.clock.now())
+    await world.outbox.flush()
+    measured = [event.backlog.waiting for event in world.told.events if event.HasField("backlog")]
+    assert measured == [1, 0]
