@@ -1,6 +1,7 @@
 """`whatlead demo`: a whole campaign, paused half-way, accounted for to the last row, and explained. Uses the API."""
 
 import asyncio
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -193,7 +194,8 @@ async def _a_telling_intent(stubs: Clients, results: Sequence[RowResult]) -> str
 
 
 def _show_how_to_repeat(system: System, organization: str) -> None:
-    token = f"$(.venv/bin/whatlead token --data-dir {system.data_dir} --organization {organization})"
+    folder = shlex.quote(str(system.data_dir))
+    token = f"$(whatlead token --data-dir {folder} --organization {organization})"
     calls = (
         (
             "whatlead.audit.v1.MetricsService/GetInstanceMetrics",
@@ -205,7 +207,7 @@ def _show_how_to_repeat(system: System, organization: str) -> None:
             '{"types": ["EVENT_TYPE_MESSAGE_BLOCKED"], "page_size": 5}',
         ),
     )
-    print("\nTo ask again, start it once more with `make up` (or `whatlead up`) and, in another terminal:\n")
+    print("\nTo ask again, start it once more with `make up`, and in another terminal after `. .venv/bin/activate`:\n")
     for method, body in calls:
         line = grpcurl_line(system.connection.ca_file, token, system.connection.audit, method, body)
         print(line.replace(f"'authorization: Bearer {token}'", f'"authorization: Bearer {token}"'), end="\n\n")
