@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from io import BytesIO
+
+from google.protobuf.proto import parse_length_prefixed, serialize_length_prefixed
 
 from chassis.errors_grpc import from_status
 from chassis.outbox import Receiver, Refusal
@@ -44,14 +47,13 @@ def control_receiver(stub: control_pb2_grpc.ControlServiceAsyncStub) -> Receiver
 
     async def deliver(payload: bytes) -> Sequence[Refusal]:
         refusals = []
-        for item_id, item in _pauses(payload):
-            request = control_pb2.PauseRequest.FromString(_only(item))
+        for request in _pause_requests(payload):
             try:
                 await stub.Pause(request, timeout=_PAUSE_SECONDS)
             except Failure as failure:
                 if failure.kind is not Kind.INVALID_ARGUMENT:
                     raise
-                refusals.append(Refusal(item_id=item_id, reason=failure.reason, message=failure.message))
+                refusals.append(Refusal(item_id=request.request_id, reason=failure.reason, message=failure.message))
         return refusals
 
     return Receiver(name=CONTROL, deliver=deliver, split=_pauses, max_items=_MOST_PAUSES)
@@ -88,12 +90,19 @@ def _events(payload: bytes) -> Iterable[tuple[str, bytes]]:
         yield event_id, event_pb2.RecordEventsRequest(events=[event]).SerializeToString()
 
 
+def one_pause(request: control_pb2.PauseRequest) -> bytes:
+    """Return a payload for control. Pauses travel one behind another, each behind its length."""
+    payload = BytesIO()
+    serialize_length_prefixed(request, payload)
+    return payload.getvalue()
+
+
 def _pauses(payload: bytes) -> Iterable[tuple[str, bytes]]:
-    """Pauses travel like events: each a serialised request in a repeated field of bytes."""
-    for request in event_pb2.RecordEventsRequest.FromString(payload).events:
-        item_id = control_pb2.PauseRequest.FromString(request).request_id
-        yield item_id, event_pb2.RecordEventsRequest(events=[request]).SerializeToString()
+    for request in _pause_requests(payload):
+        yield request.request_id, one_pause(request)
 
 
-def _only(item: bytes) -> bytes:
-    return event_pb2.RecordEventsRequest.FromString(item).events[0]
+def _pause_requests(payload: bytes) -> Iterator[control_pb2.PauseRequest]:
+    rest = BytesIO(payload)
+    while (request := parse_length_prefixed(control_pb2.PauseRequest, rest)) is not None:
+        yield request

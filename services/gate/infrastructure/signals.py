@@ -9,9 +9,9 @@ from uuid import UUID
 
 from chassis.outbox import PostingTransaction
 from gate.application.signals import COUNTED, Connection, Counts, Signal
-from gate.infrastructure import wire
 from gate.infrastructure.changing import PostgresWork
 from gate.infrastructure.handover import CONTROL, Handover
+from gate.infrastructure.receivers import one_pause
 from gate.infrastructure.statements import queries
 from kernel.clock import Clock
 from whatlead.control.v1 import control_pb2
@@ -117,7 +117,7 @@ class PostgresSignals:
             source=control_pb2.SOURCE_PROVIDER,
             wait=control_pb2.PAUSE_WAIT_COMMITTED,
         )
-        self.tx.post(CONTROL, wire.as_opaque(request.SerializeToString()), 1)
+        self.tx.post(CONTROL, one_pause(request), 1)
 
 
 class PostgresSignalWork(PostgresWork):

@@ -52,11 +52,6 @@ def as_event(event: event_pb2.OperationalEvent) -> bytes:
     return delimited(_EVENTS_TAG, event.SerializeToString())
 
 
-def as_opaque(request: bytes) -> bytes:
-    """Return a request as an item of a repeated field of bytes, in which requests of one kind can be joined."""
-    return delimited(_EVENTS_TAG, request)
-
-
 def as_job(job: bytes) -> bytes:
     """Return a job as an item of AcceptJobsRequest."""
     return delimited(_JOBS_TAG, job)
