@@ -22,7 +22,7 @@ from executor.application.ports import (
     TakeOrder,
     Taking,
 )
-from executor.application.rounds import Limits, choose
+from executor.application.rounds import Choice, Limits, choose
 from executor.application.sending import Sender
 from executor.application.signals import Wake
 from executor.domain.job import Scope, TakenJob
@@ -37,6 +37,7 @@ from kernel.errors import Failure
 log = structlog.get_logger("executor")
 
 _NOTHING: Sequence[TakenJob] = ()
+_UNCONFIRMED_SECONDS = 10.0  # how long a commit whose connection broke may still be under way
 
 
 class Dispatch:
@@ -65,7 +66,7 @@ class Dispatch:
         self._new_token = new_token
         self._limits = limits
         self._sends: set[asyncio.Task[None]] = set()
-        self._unconfirmed: set[UUID] = set()
+        self._unconfirmed: dict[UUID, float] = {}
         self._unreachable = False
         self._fruitless = 0
         self._recheck_at = 0.0
@@ -98,11 +99,7 @@ class Dispatch:
         room = self._outcomes.room
         if room < 1:
             return self._limits.longest_sleep
-        due = await self._queue.due_scopes(scopes=self._limits.scopes)
-        now = self._clock.boottime()
-        choice = choose(due, pauses=self._pauses, now=now, recheck_at=self._recheck_at, room=room, limits=self._limits)
-        if choice.rechecks:
-            self._recheck_at = now + self._limits.recheck
+        choice = await self._choose(room)
         if not choice.scopes:
             return choice.wait
         asked_at = self._clock.boottime()
@@ -115,6 +112,21 @@ class Dispatch:
             self._unreachable = False
             log.info("executor.control_answers_again")
         return await self._send_allowed(choice.scopes, answers, permit, room)
+
+    async def _choose(self, room: int) -> Choice:
+        """Choose this round's scopes. Where ones that are known to be paused crowd the list, look further."""
+        scopes, limits = self._limits.scopes, self._limits
+        while True:
+            due = await self._queue.due_scopes(scopes=scopes)
+            now = self._clock.boottime()
+            choice = choose(due, pauses=self._pauses, now=now, recheck_at=self._recheck_at, room=room, limits=limits)
+            all_seen = len(due) < scopes or due[-1].ready_in > limits.lead
+            if all_seen or len(choice.scopes) - choice.rechecks >= room:
+                break
+            scopes *= 4
+        if choice.rechecks:
+            self._recheck_at = now + limits.recheck
+        return choice
 
     async def _send_allowed(self, ready: Sequence[Scope], answers: Answers, permit: Permit, room: int) -> float:
         allowed: list[tuple[Scope, Allowed]] = []
@@ -158,7 +170,7 @@ class Dispatch:
                     taken = await tx.take(order)
         except BaseException:
             # The commit may have gone through: nothing is sent, and what was taken is put back.
-            self._unconfirmed.add(order.token)
+            self._unconfirmed[order.token] = self._clock.boottime() + _UNCONFIRMED_SECONDS
             raise
         return held, taken
 
@@ -195,16 +207,22 @@ class Dispatch:
             task.add_done_callback(self._sends.discard)
 
     async def _put_back_unconfirmed(self) -> None:
-        """Put back what a broken commit may have taken; nothing of it was sent, so nothing of it becomes UNKNOWN."""
+        """Put back what a broken commit may have taken; nothing of it was sent, so nothing of it becomes UNKNOWN.
+
+        The server may finish such a commit after its connection broke: what is not there yet is looked for again.
+        """
         if not self._unconfirmed:
             return
-        tokens = list(self._unconfirmed)
+        tokens, now = list(self._unconfirmed), self._clock.boottime()
         async with self._begin() as tx:
             jobs = await tx.lock_leased(tokens)
             at = self._clock.now()
             await tx.apply([abort(job, reason=Reason.TAKE_UNCONFIRMED, at=at) for job in jobs])
             await tx.close_leases(tokens)
-        self._unconfirmed.difference_update(tokens)
+        found = {job.lease_token for job in jobs}
+        for token in tokens:
+            if token in found or self._unconfirmed[token] <= now:
+                del self._unconfirmed[token]
 
     async def _release_resumed(self) -> None:
         """Make runnable what ended pauses have held, in batches, so that sending goes on between them."""

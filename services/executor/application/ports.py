@@ -175,7 +175,7 @@ class Queue(Protocol):
     """Look at what waits, outside of a round's transaction."""
 
     async def due_scopes(self, *, scopes: int) -> Sequence[DueScope]:
-        """Return scopes with READY jobs, those that sent least recently first."""
+        """Return scopes with READY jobs, soonest to send first; of those that can now, who sent least recently."""
         ...
 
     async def release_held(self, live_ids: Sequence[UUID], *, jobs: int) -> int:

@@ -116,7 +116,7 @@ class PostgresQueue:
             yield work
 
     async def due_scopes(self, *, scopes: int) -> Sequence[DueScope]:
-        """Return scopes with READY jobs, those that sent least recently first."""
+        """Return scopes with READY jobs, soonest to send first; of those that can now, who sent least recently."""
         async with self._database.autocommit() as connection:
             rows = await connection.fetch(queries.list_due_scopes, scopes=scopes)
         return [

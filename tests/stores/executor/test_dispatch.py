@@ -411,11 +411,54 @@ async def test_a_take_whose_commit_was_not_heard_of_is_put_back_and_not_unknown(
     await world.accept(job)
     token = uuid7()
     await take(world, token=token)
-    world.dispatch._unconfirmed.add(token)
+    world.dispatch._unconfirmed[token] = world.clock.boottime() + 10
     await world.dispatch.round()
     await world.outbox.flush()
     assert world.told.types(job.intent_id)[:2] == ["SEND_STARTED", "SEND_ABORTED"]
     assert world.told.of(job.intent_id)[1].reason == "TAKE_UNCONFIRMED"
+
+
+async def test_a_take_that_commits_after_its_connection_broke_is_put_back_when_it_shows(database: Database) -> None:
+    world = World.on(database)
+    job, token = new_job(), uuid7()
+    await world.accept(job)
+    begin = world.queue.begin
+
+    def broken():  # type: ignore[no-untyped-def]
+        raise Failure(Kind.UNAVAILABLE, "DATABASE_UNAVAILABLE", "the connection broke during the commit")
+
+    world.dispatch._begin, world.dispatch._new_token = broken, lambda: token
+    with pytest.raises(Failure):
+        await world.dispatch.round()
+    world.dispatch._begin = begin
+    world.control.failure = Failure(Kind.UNAVAILABLE, "CONTROL_UNREACHABLE", "so that nothing else is taken")
+    await world.dispatch.round()  # looks for it too early
+    await take(world, token=token)  # what the server still had to finish
+    await world.dispatch.round()
+    assert await world.state(job) == "READY"
+    await world.outbox.flush()
+    assert world.told.of(job.intent_id)[1].reason == "TAKE_UNCONFIRMED"
+    assert not world.provider.sent
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["due later", "known to be paused"])
+async def test_however_many_scopes_of_one_lane_wait_those_of_others_are_sent(database: Database, paused: bool) -> None:
+    crowd, mine = "crowd", replace(LANE, organization_id="mine")
+    world = World.on(database, limits=Limits(scopes=3, holds=1, recheck=3600.0))
+    later = None if paused else datetime.now(UTC) + timedelta(minutes=5)
+    waiting = [new_job(organization_id=crowd, campaign_id=f"c-{n}", not_before=later) for n in range(8)]
+    await world.accept(*waiting, lanes=[replace(LANE, organization_id=crowd)])
+    if paused:
+        pause = Pause(control_id=uuid7(), scope=PauseScope.ORGANIZATION, organization_id=crowd, target="")
+        world.pauses.snapshot([pause])
+        said = Paused(control_ids=(pause.control_id,), reason="halt", paused_until=None)
+        allowed = Allowed(rate_factor=1.0, control_version=1)
+        world.control.answer = lambda scope: said if scope.organization_id == crowd else allowed
+    job = new_job(organization_id="mine")
+    await world.accept(job, lanes=[mine])
+    async with world.running():
+        await until(lambda: len(world.provider.sent) == 1, seconds=3.0)
+    assert await world.state(job) == "SENT"
 
 
 async def test_outcomes_that_cannot_be_stored_are_kept_and_nothing_more_is_taken(database: Database) -> None:

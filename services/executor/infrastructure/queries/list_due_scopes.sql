@@ -1,5 +1,6 @@
 -- The distinct scopes with READY jobs by a loose index scan (one probe a scope, whatever the number of jobs), each with the
--- seconds until its first job is due and until its lane has a slot.
+-- seconds until its first job is due and until its lane has a slot. Those that can send now come first, so that no number
+-- of others pushes them off the list; of those, the ones whose lanes sent least recently.
 WITH RECURSIVE scope AS (
   (
     SELECT job.organization_id, job.instance_id, job.campaign_id, job.next_attempt_at
@@ -34,5 +35,11 @@ FROM scope
 JOIN lane
   ON lane.organization_id = scope.organization_id
   AND lane.instance_id = scope.instance_id
-ORDER BY lane.next_send_at
+ORDER BY
+  greatest(
+    scope.next_attempt_at,
+    lane.next_send_at - (lane.burst - 1) * lane.gap_seconds * interval '1 second',
+    statement_timestamp()
+  ),
+  lane.next_send_at
 LIMIT :scopes
