@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -173,6 +174,29 @@ async def test_connections_are_kept_warm() -> None:
         for _ in range(5):
             await cloud.send(message(), go)
         assert wire.connections == 1
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_a_connection_that_took_longer_than_its_permit_serves_the_next_send(
+    secure: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    context = None
+    if secure:
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with server(context) as wire, adapter(wire.url) as cloud:
+        for _ in range(2):
+            with pytest.raises(PermitLapsedError):
+                await cloud.send(message(), refuse)
+        for _ in range(2):
+            assert await cloud.send(message(), go) == Sent(provider_message_id="wamid.1")
+        with pytest.raises(PermitLapsedError):
+            await asyncio.gather(*(cloud.send(message(), refuse) for _ in range(2)))
+        assert wire.connections <= 2
+        assert len(wire.requests) == 2
 
 
 async def test_a_connection_that_the_server_closed_while_idle_is_not_used_again() -> None:
