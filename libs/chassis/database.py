@@ -21,6 +21,7 @@ from chassis.statements import Queries, Query, load_queries
 __all__ = ["Database", "Queries", "Query", "Transaction", "load_queries"]
 
 _CONNECT_SECONDS = 5
+_COMMAND_SECONDS = 35  # more than the server's own statement_timeout: only a connection that is half gone takes so long
 _POOL_SECONDS = 10
 _READY_SECONDS = 2
 _SSL_NAME = "sslmode"
@@ -96,6 +97,7 @@ class Database:
             pool_use_lifo=True,
             connect_args={
                 "timeout": _CONNECT_SECONDS,
+                "command_timeout": _COMMAND_SECONDS,
                 "server_settings": {"application_name": application, "timezone": "UTC"},
             },
         )

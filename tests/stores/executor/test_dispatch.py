@@ -289,6 +289,15 @@ async def test_a_pause_that_ends_soon_holds_no_longer_than_it_lasts(database: Da
     assert row.next_attempt_at == ends
 
 
+async def test_a_pause_past_its_end_is_not_asked_about_in_a_circle(database: Database) -> None:
+    world = World.on(database)
+    world.control.answer = lambda scope: paused(datetime.now(UTC) - timedelta(seconds=5))
+    await world.accept(new_job())
+    await world.dispatch.round()
+    row = (await world.sql("SELECT reason, next_attempt_at > now() AS later FROM job"))[0]
+    assert (row.reason, row.later) == ("OPS_PAUSED", True)
+
+
 async def test_a_resume_makes_held_jobs_run_at_once(database: Database) -> None:
     world = World.on(database)
     world.control.answer = lambda scope: paused()

@@ -53,7 +53,11 @@ moved AS (
     next_attempt_at = CASE
       WHEN change.state <> 'READY' THEN NULL
       WHEN change.retry_in IS NULL THEN job.next_attempt_at
-      ELSE least(statement_timestamp() + change.retry_in * interval '1 second', change.retry_by)
+      -- Never at once: what holds a job past its paused_until ends when control says so, and not by asking in a circle.
+      ELSE greatest(
+        least(statement_timestamp() + change.retry_in * interval '1 second', change.retry_by),
+        statement_timestamp() + least(change.retry_in, 0.25) * interval '1 second'
+      )
     END,
     held_by = CAST(change.held_by AS uuid[]),
     next_sequence = job.next_sequence + change.facts
