@@ -48,7 +48,8 @@ class TimelineServiceServicer:
 
     def GetMessageIntentTimeline(self, request, context):
         """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
-        top the answer in one line. NOT_FOUND if it is another organization's.
+        top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
+        its first event has come.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'

@@ -35,7 +35,8 @@ class TimelineServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TimelineServiceAsyncStub: ...
     GetMessageIntentTimeline: _grpc.UnaryUnaryMultiCallable[_timeline_pb2.GetMessageIntentTimelineRequest, _timeline_pb2.GetMessageIntentTimelineResponse]
     """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
-    top the answer in one line. NOT_FOUND if it is another organization's.
+    top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
+    its first event has come.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'
@@ -49,7 +50,8 @@ class TimelineServiceAsyncStub(TimelineServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMessageIntentTimeline: _aio.UnaryUnaryMultiCallable[_timeline_pb2.GetMessageIntentTimelineRequest, _timeline_pb2.GetMessageIntentTimelineResponse]  # type: ignore[assignment]
     """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
-    top the answer in one line. NOT_FOUND if it is another organization's.
+    top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
+    its first event has come.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'
@@ -66,7 +68,8 @@ class TimelineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_timeline_pb2.GetMessageIntentTimelineResponse, _abc.Awaitable[_timeline_pb2.GetMessageIntentTimelineResponse]]:
         """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
-        top the answer in one line. NOT_FOUND if it is another organization's.
+        top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
+        its first event has come.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
             "01890a5d-ac96-774b-bcce-b302099a8057"}'

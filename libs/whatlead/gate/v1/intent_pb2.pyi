@@ -500,7 +500,9 @@ class Decision(_message.Message):
     """The number chosen to send from."""
     @_builtins.property
     def earliest_time(self) -> _timestamp_pb2.Timestamp:
-        """QUEUED: when it is decided again at the latest. APPROVED: the slot it got; the executor sends no earlier."""
+        """QUEUED: when it is decided again; unset where it waits for an event that `reason` names, such as a resume. APPROVED: the
+        slot it got; the executor sends no earlier.
+        """
 
     @_builtins.property
     def approved_until(self) -> _timestamp_pb2.Timestamp:
