@@ -16,7 +16,12 @@ import typer
 if TYPE_CHECKING:
     from console.connection import Clients
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_HELP = """Governed message dispatch: start it, submit to it, stop it, ask it.
+
+Tables on a terminal, JSON in a pipe. Exit status: 0 done, 1 refused or failed, 2 bad usage or input, 3 a service cannot be
+reached.
+"""
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 
 DataDir = Annotated[Path, typer.Option(envvar="WHATLEAD_DATA_DIR", help="Where the system keeps its data.")]
 Organization = Annotated[str, typer.Option(envvar="WHATLEAD_ORGANIZATION", help="The organization to act for.")]
@@ -118,6 +123,9 @@ def migrate(
     service: Annotated[list[str] | None, typer.Argument(help="Which services; all if not given.")] = None,
 ) -> None:
     """Create or upgrade each service's role and schema; role passwords from WHATLEAD_<SERVICE>_PASSWORD."""
+    from asyncpg import PostgresError
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
     from chassis.migrations import migrate as run_migrate
     from console.ports import SERVICES
 
@@ -134,7 +142,11 @@ def migrate(
             await run_migrate(database_url, one, os.environ[f"WHATLEAD_{one.upper()}_PASSWORD"])
             print(f"{one}: up to date")
 
-    _run(all_of_them())
+    try:
+        _run(all_of_them())
+    except (ArgumentError, DBAPIError, PostgresError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        _stop(f"the database did not take it ({type(cause).__name__}: {cause}); check --database-url", 3)
 
 
 @app.command()

@@ -1,0 +1,42 @@
+"""The command line: what is wrong is said in one line with what to do, and the exit status tells its kind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def whatlead(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WHATLEAD_")}
+    command = [sys.executable, "-m", "console.command", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env={**kept, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "advice"),
+    [
+        (("controls",), 3, "run `whatlead up`"),
+        (("token",), 3, "run `whatlead up` once"),
+        (("token", "--role", "king"), 2, "choose owner, admin, member or platform"),
+        (("serve", "nope"), 2, "choose one of gate, executor, control, audit"),
+        (("serve", "gate"), 2, "WHATLEAD_DATABASE_URL: not set"),
+        (("pause", "--reason", "x"), 2, "one of --campaign, --instance, --all"),
+        (("migrate", "--database-url", "postgresql://u:p@127.0.0.1:1/x"), 2, "set WHATLEAD_GATE_PASSWORD"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_bad_usage_says_what_to_do(tmp_path: Path, arguments: tuple[str, ...], status: int, advice: str) -> None:
+    done = whatlead(tmp_path, *arguments)
+    assert (done.returncode, advice in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@127.0.0.1:1/x", "nonsense"])
+def test_a_database_that_cannot_be_reached_is_said_so(tmp_path: Path, url: str) -> None:
+    done = whatlead(tmp_path, "migrate", "gate", "--database-url", url, WHATLEAD_GATE_PASSWORD="x")
+    assert (done.returncode, "check --database-url" in done.stderr) == (3, True), done.stderr
+    assert "Traceback" not in done.stderr
