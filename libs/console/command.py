@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _HELP = """Governed message dispatch: start it, submit to it, stop it, ask it.
 
-Tables on a terminal, JSON in a pipe. Exit status: 0 done, 1 refused or failed, 2 bad usage or input, 3 a service cannot be
-reached.
+Tables on a terminal, JSON in a pipe. Exit status: 0 done, 1 refused or failed, 2 bad usage or input, 3 a service
+cannot be reached.
 """
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 
