@@ -81,8 +81,8 @@ class InstanceServiceServicer:
         """Changes the fields that the mask names (`display_name`, `provider_account`, `connection`).
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "i-2",
-        "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"}, "update_mask": "connection"}'
-        localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
+        "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"},
+        "update_mask": {"paths": ["connection"]}}' localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,8 +44,8 @@ class InstanceServiceStub:
     """Changes the fields that the mask names (`display_name`, `provider_account`, `connection`).
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "i-2",
-        "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"}, "update_mask": "connection"}'
-        localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
+        "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"},
+        "update_mask": {"paths": ["connection"]}}' localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
     """
     GetInstance: _grpc.UnaryUnaryMultiCallable[_instance_pb2.GetInstanceRequest, _instance_pb2.GetInstanceResponse]
     """Returns one instance.
@@ -84,8 +84,8 @@ class InstanceServiceAsyncStub(InstanceServiceStub):
     """Changes the fields that the mask names (`display_name`, `provider_account`, `connection`).
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "i-2",
-        "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"}, "update_mask": "connection"}'
-        localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
+        "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"},
+        "update_mask": {"paths": ["connection"]}}' localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
     """
     GetInstance: _aio.UnaryUnaryMultiCallable[_instance_pb2.GetInstanceRequest, _instance_pb2.GetInstanceResponse]  # type: ignore[assignment]
     """Returns one instance.
@@ -133,8 +133,8 @@ class InstanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes the fields that the mask names (`display_name`, `provider_account`, `connection`).
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "i-2",
-            "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"}, "update_mask": "connection"}'
-            localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
+            "instance": {"instance_id": "inst-sp-9", "connection": "CONNECTION_DISCONNECTED"},
+            "update_mask": {"paths": ["connection"]}}' localhost:7001 whatlead.gate.v1.InstanceService/UpdateInstance
         """
 
     @_abc_1.abstractmethod
