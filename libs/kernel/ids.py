@@ -8,10 +8,6 @@ from typing import NewType
 from uuid import UUID
 
 OrganizationId = NewType("OrganizationId", str)
-InstanceId = NewType("InstanceId", str)
-CampaignId = NewType("CampaignId", str)
-IntentId = NewType("IntentId", UUID)
-EventId = NewType("EventId", UUID)
 ControlId = NewType("ControlId", UUID)
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)

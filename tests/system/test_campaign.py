@@ -66,7 +66,9 @@ async def test_a_campaign_is_paused_half_way_and_accounted_for_to_the_last_row(t
 
         await eventually(lambda: counted(scenario), lambda counts: counts[event_pb2.EVENT_TYPE_MESSAGE_SENT] > 0)
         await numbers_agree_with_events(scenario)
-        await every_send_was_decided_and_checked(scenario)
+        await every_send_was_decided_and_checked(
+            scenario, paused=fenced.create_time.ToDatetime(UTC), resumed=resumed_at
+        )
         await timelines_are_whole(scenario, results)
 
 
@@ -88,15 +90,21 @@ async def numbers_agree_with_events(scenario: Scenario) -> None:
     await eventually(both, lambda pair: pair[0] == pair[1], seconds=20)
 
 
-async def every_send_was_decided_and_checked(scenario: Scenario) -> None:
-    """No intent is sent without an approval, and each attempt carries the control version it was checked at."""
-    approved = {
-        event.aggregate_id for event in await list_events(scenario.stubs, [event_pb2.EVENT_TYPE_MESSAGE_APPROVED])
-    }
+async def every_send_was_decided_and_checked(scenario: Scenario, *, paused: datetime, resumed: datetime) -> None:
+    """No intent is sent without an approval, and each send carries the control version that its own check was given."""
+    approvals = await list_events(scenario.stubs, [event_pb2.EVENT_TYPE_MESSAGE_APPROVED])
     sent = await list_events(scenario.stubs, [event_pb2.EVENT_TYPE_MESSAGE_SENT])
-    assert sent
-    assert {event.aggregate_id for event in sent} <= approved
-    assert all(event.attempt.HasField("taken_at") for event in sent)
+    assert {event.aggregate_id for event in sent} <= {event.aggregate_id for event in approvals}
+    began = [
+        (event.attempt.began_at.ToDatetime(UTC), event.attempt.control_version)
+        for event in sent
+        if event.attempt.HasField("began_at")
+    ]
+    before = {version for at, version in began if at < paused}
+    after = {version for at, version in began if at >= resumed}
+    assert before
+    assert after
+    assert max(before) < min(after), "a send went on with a permit from before the pause"
 
 
 async def timelines_are_whole(scenario: Scenario, results: list[RowResult]) -> None:

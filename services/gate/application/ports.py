@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from gate.application.messages import Ending, Held, Message, Recorded, Verdict, Wait
+from gate.application.messages import Ending, Held, Recorded, Verdict, Wait
 from gate.domain.facts import Controls, Instance, Scope
 from gate.domain.policy import Policy
 from gate.domain.words import CancelOutcome
@@ -182,8 +182,3 @@ def scopes_of(organization_id: str, campaign_id: str, instance_ids: Iterable[str
     yield Scope(organization_id, "", campaign_id)
     for instance_id in instance_ids:
         yield Scope(organization_id, instance_id, "")
-
-
-def message_key(message: Message) -> tuple[str, UUID]:
-    """Return what names a message in the store."""
-    return message.organization_id, message.intent_id
