@@ -99,7 +99,7 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
         failed=partial(_report, "checks"),
     )
     watch = Watch(feed=pauses, clock=clock, hint=hints.listener(), failed=partial(_report, "watch"))
-    api = ControlApi(
+    api = ControlApi(  # type: ignore[abstract]
         pause=partial(pause, changes=changes, fences=fences, new_id=uuid7, committed=hints.give),
         resume=partial(resume, changes=changes, pauses=pauses, committed=hints.give),
         pauses=pauses,

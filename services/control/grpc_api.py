@@ -30,7 +30,7 @@ from control.wire import (
     watch_message,
     wish_of,
 )
-from kernel.errors import not_found
+from kernel.errors import Violation, invalid, not_found
 from kernel.ids import ControlId, OrganizationId
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
@@ -88,6 +88,8 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
     ) -> control_pb2.ResumeResponse:
         """Lift one pause."""
         demand_reason(request.reason)
+        if not request.control_id:
+            raise invalid(Violation(field="control_id", description="must name the pause"))
         lift = Lift(request_id=request.request_id, control_id=_id(request.control_id), reason=request.reason)
         lifted = await self._resume(lift, caller_of(current_caller()))
         note(control_id=str(lift.control_id), remaining=len(lifted.remaining))

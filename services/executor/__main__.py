@@ -99,7 +99,7 @@ def assemble(
     async def measure_backlog() -> None:
         await queue.measure_backlog(every_seconds=_BACKLOG_SECONDS, at=clock.now())
 
-    api = ExecutorApi(
+    api = ExecutorApi(  # type: ignore[abstract]
         accept=partial(accept_jobs, begin=queue.begin, dispatch=dispatch.wake, upkeep=upkeep_wake, clock=clock),
         cancel=partial(cancel_jobs, begin=jobs.begin, clock=clock),
         retry=partial(retry_jobs, begin=jobs.begin, clock=clock),

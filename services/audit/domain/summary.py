@@ -135,6 +135,10 @@ def _paused(event: Event, pause: Pause) -> str:
             return f"Pause of {what} lifted {why}".rstrip()
         case EventType.EXECUTION_PAUSE_EXPIRED:
             return f"Pause of {what} ended by itself"
+        case EventType.EXECUTION_CANARY_PASSED:
+            return f"Canary of {what} went well: it goes on"
+        case EventType.EXECUTION_CANARY_FAILED:
+            return f"Canary of {what} failed: it is paused again {why}".rstrip()
         case _:
             return f"{_plain(event)}: {what}"
 

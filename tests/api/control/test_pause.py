@@ -317,7 +317,7 @@ _BAD_PAUSES = {
     "impossible nanos": (pause_request(paused_until=Timestamp(nanos=-5)), {"paused_until"}),
 }
 _BAD_RESUMES = {
-    "nothing": (pb.ResumeRequest(), {"request_id", "control_id", "reason"}),
+    "nothing": (pb.ResumeRequest(), {"request_id", "reason"}),
     "no uuid": (resume_request("no-uuid"), {"control_id"}),
     "blank reason": (resume_request(str(uuid7()), reason=" "), {"reason"}),
     "zero byte": (resume_request(str(uuid7()), "a\0"), {"request_id"}),

@@ -77,6 +77,10 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """A pause was lifted."""
     EVENT_TYPE_EXECUTION_PAUSE_EXPIRED: _EventType.ValueType  # 24
     """A pause ended by itself."""
+    EVENT_TYPE_EXECUTION_CANARY_PASSED: _EventType.ValueType  # 25
+    """A canary went well; sending goes on along a ramp."""
+    EVENT_TYPE_EXECUTION_CANARY_FAILED: _EventType.ValueType  # 26
+    """A canary failed; another pause takes the place of the one that was lifted."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What happened."""
@@ -131,6 +135,10 @@ EVENT_TYPE_EXECUTION_RESUMED: EventType.ValueType  # 23
 """A pause was lifted."""
 EVENT_TYPE_EXECUTION_PAUSE_EXPIRED: EventType.ValueType  # 24
 """A pause ended by itself."""
+EVENT_TYPE_EXECUTION_CANARY_PASSED: EventType.ValueType  # 25
+"""A canary went well; sending goes on along a ramp."""
+EVENT_TYPE_EXECUTION_CANARY_FAILED: EventType.ValueType  # 26
+"""A canary failed; another pause takes the place of the one that was lifted."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 class _AggregateType:
@@ -537,6 +545,7 @@ class PauseDetail(_message.Message):
     PAUSED_AT_FIELD_NUMBER: _builtins.int
     FENCED_AT_FIELD_NUMBER: _builtins.int
     CONTROL_VERSION_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     scope: _builtins.str
     """What it covers: `INSTANCE`, `CAMPAIGN`, `ORGANIZATION`, `PLATFORM`."""
     target: _builtins.str
@@ -547,6 +556,8 @@ class PauseDetail(_message.Message):
     """`MANUAL`, `AUTO`, `PROVIDER` or `PLATFORM`."""
     control_version: _builtins.int
     """The control version after it."""
+    plan: _builtins.str
+    """How it goes on after a resume, in words, such as `RAMP from 10 % in 60 s`."""
     @_builtins.property
     def paused_until(self) -> _timestamp_pb2.Timestamp:
         """When it ends by itself."""
@@ -570,10 +581,11 @@ class PauseDetail(_message.Message):
         paused_at: _timestamp_pb2.Timestamp | None = ...,
         fenced_at: _timestamp_pb2.Timestamp | None = ...,
         control_version: _builtins.int = ...,
+        plan: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fenced_at", b"fenced_at", "paused_at", b"paused_at", "paused_until", b"paused_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_version", b"control_version", "fenced_at", b"fenced_at", "note", b"note", "paused_at", b"paused_at", "paused_until", b"paused_until", "scope", b"scope", "source", b"source", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_version", b"control_version", "fenced_at", b"fenced_at", "note", b"note", "paused_at", b"paused_at", "paused_until", b"paused_until", "plan", b"plan", "scope", b"scope", "source", b"source", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

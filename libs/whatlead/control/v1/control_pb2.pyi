@@ -19,6 +19,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Scope:
@@ -64,7 +69,7 @@ class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Source.ValueTy
     SOURCE_MANUAL: _Source.ValueType  # 1
     """A person or a backend."""
     SOURCE_AUTO: _Source.ValueType  # 2
-    """The gate, by its thresholds."""
+    """The system by its thresholds: the gate's, or those of a canary."""
     SOURCE_PROVIDER: _Source.ValueType  # 3
     """The gate, because the provider locked the account."""
     SOURCE_PLATFORM: _Source.ValueType  # 4
@@ -78,7 +83,7 @@ SOURCE_UNSPECIFIED: Source.ValueType  # 0
 SOURCE_MANUAL: Source.ValueType  # 1
 """A person or a backend."""
 SOURCE_AUTO: Source.ValueType  # 2
-"""The gate, by its thresholds."""
+"""The system by its thresholds: the gate's, or those of a canary."""
 SOURCE_PROVIDER: Source.ValueType  # 3
 """The gate, because the provider locked the account."""
 SOURCE_PLATFORM: Source.ValueType  # 4
@@ -165,6 +170,38 @@ PAUSE_WAIT_COMMITTED: PauseWait.ValueType  # 2
 """Until the pause is committed; the answer says PAUSING."""
 Global___PauseWait: _TypeAlias = PauseWait  # noqa: Y015
 
+class _ResumptionState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResumptionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResumptionState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESUMPTION_STATE_UNSPECIFIED: _ResumptionState.ValueType  # 0
+    """Never sent."""
+    RESUMPTION_STATE_CANARY: _ResumptionState.ValueType  # 1
+    """The canary's sends go out, or are watched."""
+    RESUMPTION_STATE_RAMPING: _ResumptionState.ValueType  # 2
+    """The pace grows."""
+    RESUMPTION_STATE_COMPLETE: _ResumptionState.ValueType  # 3
+    """At full pace."""
+    RESUMPTION_STATE_FAILED: _ResumptionState.ValueType  # 4
+    """The canary failed; another pause stands in its place."""
+
+class ResumptionState(_ResumptionState, metaclass=_ResumptionStateEnumTypeWrapper):
+    """Where a resumption stands."""
+
+RESUMPTION_STATE_UNSPECIFIED: ResumptionState.ValueType  # 0
+"""Never sent."""
+RESUMPTION_STATE_CANARY: ResumptionState.ValueType  # 1
+"""The canary's sends go out, or are watched."""
+RESUMPTION_STATE_RAMPING: ResumptionState.ValueType  # 2
+"""The pace grows."""
+RESUMPTION_STATE_COMPLETE: ResumptionState.ValueType  # 3
+"""At full pace."""
+RESUMPTION_STATE_FAILED: ResumptionState.ValueType  # 4
+"""The canary failed; another pause stands in its place."""
+Global___ResumptionState: _TypeAlias = ResumptionState  # noqa: Y015
+
 @_typing.final
 class ExecutionControl(_message.Message):
     """One pause record."""
@@ -185,6 +222,9 @@ class ExecutionControl(_message.Message):
     ENDED_AT_FIELD_NUMBER: _builtins.int
     ENDED_BY_FIELD_NUMBER: _builtins.int
     END_REASON_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    RESUMPTION_FIELD_NUMBER: _builtins.int
     control_id: _builtins.str
     """UUIDv7."""
     organization_id: _builtins.str
@@ -205,6 +245,10 @@ class ExecutionControl(_message.Message):
     """Who ended it: the caller's subject, or `system` on expiry."""
     end_reason: _builtins.str
     """Why it ended."""
+    version: _builtins.int
+    """The organization's (for PLATFORM: the platform's) control version that its last change made."""
+    etag: _builtins.str
+    """What Resume asks for: stands for the pauses as they were when this was read. Empty in a stream."""
     @_builtins.property
     def paused_until(self) -> _timestamp_pb2.Timestamp:
         """It ends by itself then; unset: never."""
@@ -220,6 +264,10 @@ class ExecutionControl(_message.Message):
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
+
+    @_builtins.property
+    def resumption(self) -> Global___Resumption:
+        """How sending went on; set once it was resumed."""
 
     def __init__(
         self,
@@ -238,14 +286,150 @@ class ExecutionControl(_message.Message):
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         ended_by: _builtins.str = ...,
         end_reason: _builtins.str = ...,
+        version: _builtins.int = ...,
+        etag: _builtins.str = ...,
+        resumption: Global___Resumption | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ended_at", b"ended_at", "fenced_at", b"fenced_at", "paused_until", b"paused_until"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "ended_at", b"ended_at", "fenced_at", b"fenced_at", "paused_until", b"paused_until", "resumption", b"resumption"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_id", b"control_id", "create_time", b"create_time", "end_reason", b"end_reason", "ended_at", b"ended_at", "ended_by", b"ended_by", "fenced_at", b"fenced_at", "organization_id", b"organization_id", "paused_by", b"paused_by", "paused_until", b"paused_until", "reason", b"reason", "scope", b"scope", "source", b"source", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_id", b"control_id", "create_time", b"create_time", "end_reason", b"end_reason", "ended_at", b"ended_at", "ended_by", b"ended_by", "etag", b"etag", "fenced_at", b"fenced_at", "organization_id", b"organization_id", "paused_by", b"paused_by", "paused_until", b"paused_until", "reason", b"reason", "resumption", b"resumption", "scope", b"scope", "source", b"source", "state", b"state", "target", b"target", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExecutionControl: _TypeAlias = ExecutionControl  # noqa: Y015
+
+@_typing.final
+class Immediate(_message.Message):
+    """Everything goes on at full pace at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Immediate: _TypeAlias = Immediate  # noqa: Y015
+
+@_typing.final
+class Ramp(_message.Message):
+    """The pace grows linearly. Where an instance has no gap between sends, 80 messages a second stand for its pace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_SHARE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    from_share: _builtins.float
+    """The share of each instance's pace to begin with, above 0 to 1; 0 means 0.1."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long until the full pace, 1 s to 1 h; unset: 60 s."""
+
+    def __init__(
+        self,
+        *,
+        from_share: _builtins.float = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "from_share", b"from_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ramp: _TypeAlias = Ramp  # noqa: Y015
+
+@_typing.final
+class Canary(_message.Message):
+    """A few sends first. If they go well it goes on along the default ramp, otherwise it is paused again with source AUTO."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDS_FIELD_NUMBER: _builtins.int
+    WATCH_FIELD_NUMBER: _builtins.int
+    MAX_FAILURE_SHARE_FIELD_NUMBER: _builtins.int
+    sends: _builtins.int
+    """How many, 1 to 1,000."""
+    max_failure_share: _builtins.float
+    """Pause again as soon as more than this share of `sends` failed, 0 to below 1. A send without a definite answer failed."""
+    @_builtins.property
+    def watch(self) -> _duration_pb2.Duration:
+        """How long to wait for bad news after the last of them has its outcome, up to 1 h; unset: 30 s."""
+
+    def __init__(
+        self,
+        *,
+        sends: _builtins.int = ...,
+        watch: _duration_pb2.Duration | None = ...,
+        max_failure_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["watch", b"watch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_failure_share", b"max_failure_share", "sends", b"sends", "watch", b"watch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Canary: _TypeAlias = Canary  # noqa: Y015
+
+@_typing.final
+class Resumption(_message.Message):
+    """How sending goes on after a pause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMMEDIATE_FIELD_NUMBER: _builtins.int
+    RAMP_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RATE_FACTOR_FIELD_NUMBER: _builtins.int
+    COMPLETE_TIME_FIELD_NUMBER: _builtins.int
+    FAILED_CONTROL_ID_FIELD_NUMBER: _builtins.int
+    state: Global___ResumptionState.ValueType
+    """Where it stands."""
+    rate_factor: _builtins.float
+    """The share of the pace when this was read, above 0 to 1."""
+    failed_control_id: _builtins.str
+    """The pause that took its place, if the canary failed."""
+    @_builtins.property
+    def immediate(self) -> Global___Immediate:
+        """All at once."""
+
+    @_builtins.property
+    def ramp(self) -> Global___Ramp:
+        """Growing."""
+
+    @_builtins.property
+    def canary(self) -> Global___Canary:
+        """A few first."""
+
+    @_builtins.property
+    def complete_time(self) -> _timestamp_pb2.Timestamp:
+        """When the full pace is reached; unset while a canary runs or if it failed."""
+
+    def __init__(
+        self,
+        *,
+        immediate: Global___Immediate | None = ...,
+        ramp: Global___Ramp | None = ...,
+        canary: Global___Canary | None = ...,
+        state: Global___ResumptionState.ValueType = ...,
+        rate_factor: _builtins.float = ...,
+        complete_time: _timestamp_pb2.Timestamp | None = ...,
+        failed_control_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "complete_time", b"complete_time", "immediate", b"immediate", "plan", b"plan", "ramp", b"ramp"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "complete_time", b"complete_time", "failed_control_id", b"failed_control_id", "immediate", b"immediate", "plan", b"plan", "ramp", b"ramp", "rate_factor", b"rate_factor", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_plan: _TypeAlias = _typing.Literal["immediate", "ramp", "canary"]  # noqa: Y015
+    _WhichOneofArgType_plan: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_plan) -> _WhichOneofReturnType_plan | None: ...
+
+Global___Resumption: _TypeAlias = Resumption  # noqa: Y015
 
 @_typing.final
 class PauseRequest(_message.Message):
@@ -261,6 +445,7 @@ class PauseRequest(_message.Message):
     WAIT_FIELD_NUMBER: _builtins.int
     ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's id for this request, 1 to 128 characters."""
     scope: Global___Scope.ValueType
@@ -275,6 +460,8 @@ class PauseRequest(_message.Message):
     """Whose; only from the gate, callers leave it empty."""
     source: Global___Source.ValueType
     """AUTO or PROVIDER; only from the gate, callers leave it unset."""
+    validate_only: _builtins.bool
+    """Pause nothing; answer what would be stopped."""
     @_builtins.property
     def paused_until(self) -> _timestamp_pb2.Timestamp:
         """Ends by itself then: in the future, at most 1 year. Unset: only by Resume."""
@@ -290,10 +477,11 @@ class PauseRequest(_message.Message):
         wait: Global___PauseWait.ValueType = ...,
         organization_id: _builtins.str = ...,
         source: Global___Source.ValueType = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["paused_until", b"paused_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization_id", b"organization_id", "paused_until", b"paused_until", "reason", b"reason", "request_id", b"request_id", "scope", b"scope", "source", b"source", "target", b"target", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization_id", b"organization_id", "paused_until", b"paused_until", "reason", b"reason", "request_id", b"request_id", "scope", b"scope", "source", b"source", "target", b"target", "validate_only", b"validate_only", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -306,22 +494,158 @@ class PauseResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTROL_FIELD_NUMBER: _builtins.int
+    BLAST_RADIUS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def control(self) -> Global___ExecutionControl:
-        """With state FENCED, or PAUSING if not to be waited for."""
+        """With state FENCED, or PAUSING if not to be waited for. Unset with `validate_only`."""
+
+    @_builtins.property
+    def blast_radius(self) -> Global___BlastRadius:
+        """What would be stopped; only with `validate_only`."""
 
     def __init__(
         self,
         *,
         control: Global___ExecutionControl | None = ...,
+        blast_radius: Global___BlastRadius | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["control", b"control"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blast_radius", b"blast_radius", "control", b"control"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blast_radius", b"blast_radius", "control", b"control"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PauseResponse: _TypeAlias = PauseResponse  # noqa: Y015
+
+@_typing.final
+class BlastRadius(_message.Message):
+    """What a pause would stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    CAMPAIGNS_FIELD_NUMBER: _builtins.int
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def total(self) -> Global___WorkCount:
+        """All of it."""
+
+    @_builtins.property
+    def campaigns(self) -> _containers.RepeatedCompositeFieldContainer[Global___CampaignWork]:
+        """By campaign, the largest first, at most 100."""
+
+    @_builtins.property
+    def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstanceWork]:
+        """By instance, the largest first, at most 100. An intent whose instance is not chosen yet counts under the empty id."""
+
+    def __init__(
+        self,
+        *,
+        total: Global___WorkCount | None = ...,
+        campaigns: _abc.Iterable[Global___CampaignWork] | None = ...,
+        instances: _abc.Iterable[Global___InstanceWork] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaigns", b"campaigns", "instances", b"instances", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlastRadius: _TypeAlias = BlastRadius  # noqa: Y015
+
+@_typing.final
+class WorkCount(_message.Message):
+    """How much work there is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTENTS_FIELD_NUMBER: _builtins.int
+    JOBS_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    intents: _builtins.int
+    """Intents that wait with the gate."""
+    jobs: _builtins.int
+    """Jobs that wait with the executor."""
+    in_flight: _builtins.int
+    """Sends taken, which may have begun; those finish."""
+    def __init__(
+        self,
+        *,
+        intents: _builtins.int = ...,
+        jobs: _builtins.int = ...,
+        in_flight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_flight", b"in_flight", "intents", b"intents", "jobs", b"jobs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkCount: _TypeAlias = WorkCount  # noqa: Y015
+
+@_typing.final
+class CampaignWork(_message.Message):
+    """A campaign's work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    WORK_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    campaign_id: _builtins.str
+    """Which."""
+    @_builtins.property
+    def work(self) -> Global___WorkCount:
+        """How much."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        work: Global___WorkCount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CampaignWork: _TypeAlias = CampaignWork  # noqa: Y015
+
+@_typing.final
+class InstanceWork(_message.Message):
+    """An instance's work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    WORK_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    instance_id: _builtins.str
+    """Which."""
+    @_builtins.property
+    def work(self) -> Global___WorkCount:
+        """How much."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        work: Global___WorkCount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstanceWork: _TypeAlias = InstanceWork  # noqa: Y015
 
 @_typing.final
 class ResumeRequest(_message.Message):
@@ -332,52 +656,97 @@ class ResumeRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CONTROL_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CONTROL_IDS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IMMEDIATE_FIELD_NUMBER: _builtins.int
+    RAMP_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's id for this request, 1 to 128 characters."""
-    control_id: _builtins.str
-    """The pause to lift."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def control_id(self) -> _builtins.str:
+        """Use `control_ids`; if given it is one of them."""
+
+    @control_id.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def control_id(self, value: _builtins.str) -> None:
+        """Use `control_ids`; if given it is one of them."""
+
     reason: _builtins.str
     """Why, for the record; 1 to 500 characters."""
+    etag: _builtins.str
+    """From the pauses as they were read. Required."""
+    @_builtins.property
+    def control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The pauses to lift, all of one organization or all of the platform; 1 to 100."""
+
+    @_builtins.property
+    def immediate(self) -> Global___Immediate:
+        """All at once."""
+
+    @_builtins.property
+    def ramp(self) -> Global___Ramp:
+        """Growing."""
+
+    @_builtins.property
+    def canary(self) -> Global___Canary:
+        """A few first."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         control_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        control_ids: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
+        immediate: Global___Immediate | None = ...,
+        ramp: Global___Ramp | None = ...,
+        canary: Global___Canary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "immediate", b"immediate", "plan", b"plan", "ramp", b"ramp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_id", b"control_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "control_id", b"control_id", "control_ids", b"control_ids", "etag", b"etag", "immediate", b"immediate", "plan", b"plan", "ramp", b"ramp", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_plan: _TypeAlias = _typing.Literal["immediate", "ramp", "canary"]  # noqa: Y015
+    _WhichOneofArgType_plan: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_plan) -> _WhichOneofReturnType_plan | None: ...
 
 Global___ResumeRequest: _TypeAlias = ResumeRequest  # noqa: Y015
 
 @_typing.final
 class ResumeResponse(_message.Message):
-    """The lifted pause."""
+    """The lifted pauses."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTROL_FIELD_NUMBER: _builtins.int
     REMAINING_FIELD_NUMBER: _builtins.int
+    CONTROLS_FIELD_NUMBER: _builtins.int
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def control(self) -> Global___ExecutionControl:
-        """With state RESUMED."""
+        """The first of `controls`."""
 
     @_builtins.property
     def remaining(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionControl]:
-        """Other live pauses that still cover all or part of its scope."""
+        """Other live pauses that still cover all or part of their scopes."""
+
+    @_builtins.property
+    def controls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionControl]:
+        """With state RESUMED, in the order of the request."""
 
     def __init__(
         self,
         *,
         control: Global___ExecutionControl | None = ...,
         remaining: _abc.Iterable[Global___ExecutionControl] | None = ...,
+        controls: _abc.Iterable[Global___ExecutionControl] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["control", b"control"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "remaining", b"remaining"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "controls", b"controls", "remaining", b"remaining"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -531,12 +900,18 @@ class GetEffectiveStateResponse(_message.Message):
     CONTROLS_FIELD_NUMBER: _builtins.int
     ORGANIZATION_VERSION_FIELD_NUMBER: _builtins.int
     PLATFORM_VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    RATE_FACTOR_FIELD_NUMBER: _builtins.int
     status: Global___ExecutionStatus.ValueType
     """Whether sends may begin."""
     organization_version: _builtins.int
     """The organization's control version."""
     platform_version: _builtins.int
     """The platform's control version."""
+    etag: _builtins.str
+    """What Resume asks for."""
+    rate_factor: _builtins.float
+    """The share of the pace that sends may use now: 0 if paused, below 1 on a ramp."""
     @_builtins.property
     def controls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionControl]:
         """The live pauses that cover it."""
@@ -548,10 +923,12 @@ class GetEffectiveStateResponse(_message.Message):
         controls: _abc.Iterable[Global___ExecutionControl] | None = ...,
         organization_version: _builtins.int = ...,
         platform_version: _builtins.int = ...,
+        etag: _builtins.str = ...,
+        rate_factor: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["controls", b"controls", "organization_version", b"organization_version", "platform_version", b"platform_version", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["controls", b"controls", "etag", b"etag", "organization_version", b"organization_version", "platform_version", b"platform_version", "rate_factor", b"rate_factor", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -697,6 +1074,9 @@ class CheckExecutionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SCOPES_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The executor's session; only from an executor, which must give it."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionScope]:
         """1 to 5,000 distinct scopes."""
@@ -705,10 +1085,11 @@ class CheckExecutionsRequest(_message.Message):
         self,
         *,
         scopes: _abc.Iterable[Global___ExecutionScope] | None = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scopes", b"scopes", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -721,20 +1102,52 @@ class Allowed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RATE_FACTOR_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
     rate_factor: _builtins.float
     """How much of the pace to use, above 0 to 1."""
+    @_builtins.property
+    def canary(self) -> Global___CanaryLimit:
+        """Set while only a few may go out."""
+
     def __init__(
         self,
         *,
         rate_factor: _builtins.float = ...,
+        canary: Global___CanaryLimit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rate_factor", b"rate_factor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "rate_factor", b"rate_factor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Allowed: _TypeAlias = Allowed  # noqa: Y015
+
+@_typing.final
+class CanaryLimit(_message.Message):
+    """How many sends may begin in all, counted by the executors together, until control says otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTROL_ID_FIELD_NUMBER: _builtins.int
+    SENDS_FIELD_NUMBER: _builtins.int
+    control_id: _builtins.str
+    """The resumed pause that the canary is of."""
+    sends: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        control_id: _builtins.str = ...,
+        sends: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_id", b"control_id", "sends", b"sends"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryLimit: _TypeAlias = CanaryLimit  # noqa: Y015
 
 @_typing.final
 class Paused(_message.Message):
@@ -745,8 +1158,14 @@ class Paused(_message.Message):
     CONTROL_IDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     PAUSED_UNTIL_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PAUSED_BY_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """The reason of the first of them."""
+    source: Global___Source.ValueType
+    """Who is behind the first of them."""
+    paused_by: _builtins.str
+    """Who paused the first of them."""
     @_builtins.property
     def control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The live pauses that cover the scope."""
@@ -761,10 +1180,12 @@ class Paused(_message.Message):
         control_ids: _abc.Iterable[_builtins.str] | None = ...,
         reason: _builtins.str = ...,
         paused_until: _timestamp_pb2.Timestamp | None = ...,
+        source: Global___Source.ValueType = ...,
+        paused_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["paused_until", b"paused_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_ids", b"control_ids", "paused_until", b"paused_until", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_ids", b"control_ids", "paused_by", b"paused_by", "paused_until", b"paused_until", "reason", b"reason", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -839,3 +1260,144 @@ class CheckExecutionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckExecutionsResponse: _TypeAlias = CheckExecutionsResponse  # noqa: Y015
+
+@_typing.final
+class RegisterSessionRequest(_message.Message):
+    """Makes an executor known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    EXECUTOR_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """UUIDv7, made by the executor for this session and never used again."""
+    executor: _builtins.str
+    """Its name, for operators; 1 to 128 characters."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        executor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor", b"executor", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterSessionRequest: _TypeAlias = RegisterSessionRequest  # noqa: Y015
+
+@_typing.final
+class RegisterSessionResponse(_message.Message):
+    """The session stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lease(self) -> _duration_pb2.Duration:
+        """It ends by itself if not extended for this long."""
+
+    def __init__(
+        self,
+        *,
+        lease: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterSessionResponse: _TypeAlias = RegisterSessionResponse  # noqa: Y015
+
+@_typing.final
+class AcknowledgePausesRequest(_message.Message):
+    """Extends a session and acknowledges pauses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    CONTROL_IDS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """Which."""
+    @_builtins.property
+    def control_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The pauses that are obeyed, at most 1,000; none only extends the session."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        control_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_ids", b"control_ids", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgePausesRequest: _TypeAlias = AcknowledgePausesRequest  # noqa: Y015
+
+@_typing.final
+class AcknowledgePausesResponse(_message.Message):
+    """They count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lease(self) -> _duration_pb2.Duration:
+        """The session ends by itself if not extended for this long."""
+
+    def __init__(
+        self,
+        *,
+        lease: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgePausesResponse: _TypeAlias = AcknowledgePausesResponse  # noqa: Y015
+
+@_typing.final
+class EndSessionRequest(_message.Message):
+    """Ends a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """Which; one that is over already is no error."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndSessionRequest: _TypeAlias = EndSessionRequest  # noqa: Y015
+
+@_typing.final
+class EndSessionResponse(_message.Message):
+    """It is over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndSessionResponse: _TypeAlias = EndSessionResponse  # noqa: Y015

@@ -70,6 +70,21 @@ class ControlServiceStub:
                 request_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.CheckExecutionsRequest.SerializeToString,
                 response_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.CheckExecutionsResponse.FromString,
                 _registered_method=True)
+        self.RegisterSession = channel.unary_unary(
+                '/whatlead.control.v1.ControlService/RegisterSession',
+                request_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.RegisterSessionRequest.SerializeToString,
+                response_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.RegisterSessionResponse.FromString,
+                _registered_method=True)
+        self.AcknowledgePauses = channel.unary_unary(
+                '/whatlead.control.v1.ControlService/AcknowledgePauses',
+                request_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.AcknowledgePausesRequest.SerializeToString,
+                response_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.AcknowledgePausesResponse.FromString,
+                _registered_method=True)
+        self.EndSession = channel.unary_unary(
+                '/whatlead.control.v1.ControlService/EndSession',
+                request_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.EndSessionRequest.SerializeToString,
+                response_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.EndSessionResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -78,9 +93,11 @@ class ControlServiceServicer:
 
     def Pause(self, request, context):
         """Stops sending in a scope. Answers FENCED: from then on no send in that scope begins anywhere until a resume that lifts the
-        last pause covering it is asked for. That takes about 0.6 s; a shorter deadline gives DEADLINE_EXCEEDED, and the pause
-        stands. With `wait` = COMMITTED it answers at once with PAUSING. A repeated request id is the same pause and waits for the
-        same fence. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM: the platform role.
+        last pause covering it is asked for. That takes milliseconds where every executor acknowledges and about 0.6 s where one
+        cannot; a shorter deadline gives DEADLINE_EXCEEDED, and the pause stands. With `wait` = COMMITTED it answers at once with
+        PAUSING. A repeated request id is the same pause and waits for the same fence. With `validate_only` it pauses nothing and
+        answers what would be stopped. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM:
+        the platform role.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "stop-1", "scope":
         "SCOPE_CAMPAIGN", "target": "welcome", "reason": "wrong template"}'
@@ -91,12 +108,14 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Resume(self, request, context):
-        """Lifts one pause; a scope goes on when no other pause covers it. Roles owner, admin; PLATFORM pauses: the platform role.
-        Repeating it changes nothing more. FAILED_PRECONDITION if the pause ended otherwise.
+        """Lifts the named pauses, all or none; a scope goes on when no other pause covers it, by default along a ramp from 10 % to
+        100 % of its pace in 60 s. Roles owner, admin; PLATFORM pauses: the platform role. `etag` comes from the pauses as they
+        were read: if a pause of their scopes was added since, ABORTED with the pauses that are live now, and nothing is lifted.
+        Repeating it changes nothing more. FAILED_PRECONDITION if a pause ended otherwise.
 
-        grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_id":
-        "01890a5d-ac96-774b-bcce-b302099a8057", "reason": "template corrected"}'
-        localhost:7003 whatlead.control.v1.ControlService/Resume
+        grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_ids":
+        ["01890a5d-ac96-774b-bcce-b302099a8057"], "etag": "v1.0", "reason": "template corrected", "canary": {"sends": 20,
+        "watch": "30s", "max_failure_share": 0.05}}' localhost:7003 whatlead.control.v1.ControlService/Resume
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,11 +163,45 @@ class ControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckExecutions(self, request, context):
-        """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in.
+        """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in. An
+        executor names its session; FAILED_PRECONDITION with SESSION_ENDED if that is over: register again.
 
-        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"scopes":
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"scopes":
         [{"organization_id": "demo", "instance_id": "inst-sp-1", "campaign_id": "welcome"}]}'
         localhost:7103 whatlead.control.v1.ControlService/CheckExecutions
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterSession(self, request, context):
+        """Internal, executor only: makes the executor known before it asks for its first permit. From then on a fence stands before
+        its time is over only if this session too has acknowledged the pause.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057", "executor": "executor-1"}'
+        localhost:7103 whatlead.control.v1.ControlService/RegisterSession
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgePauses(self, request, context):
+        """Internal, executor only: extends the session, and promises for each named pause that no send covered by it begins any more
+        with a permit given before it. FAILED_PRECONDITION with SESSION_ENDED if the session is over: register again.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/AcknowledgePauses
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSession(self, request, context):
+        """Internal, executor only: the executor promises that it begins no send any more. Fences stop waiting for it at once.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/EndSession
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +244,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.CheckExecutions,
                     request_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.CheckExecutionsRequest.FromString,
                     response_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.CheckExecutionsResponse.SerializeToString,
+            ),
+            'RegisterSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterSession,
+                    request_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.RegisterSessionRequest.FromString,
+                    response_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.RegisterSessionResponse.SerializeToString,
+            ),
+            'AcknowledgePauses': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgePauses,
+                    request_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.AcknowledgePausesRequest.FromString,
+                    response_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.AcknowledgePausesResponse.SerializeToString,
+            ),
+            'EndSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSession,
+                    request_deserializer=whatlead_dot_control_dot_v1_dot_control__pb2.EndSessionRequest.FromString,
+                    response_serializer=whatlead_dot_control_dot_v1_dot_control__pb2.EndSessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -383,6 +451,87 @@ class ControlService:
             '/whatlead.control.v1.ControlService/CheckExecutions',
             whatlead_dot_control_dot_v1_dot_control__pb2.CheckExecutionsRequest.SerializeToString,
             whatlead_dot_control_dot_v1_dot_control__pb2.CheckExecutionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.control.v1.ControlService/RegisterSession',
+            whatlead_dot_control_dot_v1_dot_control__pb2.RegisterSessionRequest.SerializeToString,
+            whatlead_dot_control_dot_v1_dot_control__pb2.RegisterSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgePauses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.control.v1.ControlService/AcknowledgePauses',
+            whatlead_dot_control_dot_v1_dot_control__pb2.AcknowledgePausesRequest.SerializeToString,
+            whatlead_dot_control_dot_v1_dot_control__pb2.AcknowledgePausesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.control.v1.ControlService/EndSession',
+            whatlead_dot_control_dot_v1_dot_control__pb2.EndSessionRequest.SerializeToString,
+            whatlead_dot_control_dot_v1_dot_control__pb2.EndSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,21 +35,25 @@ class ControlServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ControlServiceAsyncStub: ...
     Pause: _grpc.UnaryUnaryMultiCallable[_control_pb2.PauseRequest, _control_pb2.PauseResponse]
     """Stops sending in a scope. Answers FENCED: from then on no send in that scope begins anywhere until a resume that lifts the
-    last pause covering it is asked for. That takes about 0.6 s; a shorter deadline gives DEADLINE_EXCEEDED, and the pause
-    stands. With `wait` = COMMITTED it answers at once with PAUSING. A repeated request id is the same pause and waits for the
-    same fence. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM: the platform role.
+    last pause covering it is asked for. That takes milliseconds where every executor acknowledges and about 0.6 s where one
+    cannot; a shorter deadline gives DEADLINE_EXCEEDED, and the pause stands. With `wait` = COMMITTED it answers at once with
+    PAUSING. A repeated request id is the same pause and waits for the same fence. With `validate_only` it pauses nothing and
+    answers what would be stopped. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM:
+    the platform role.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "stop-1", "scope":
         "SCOPE_CAMPAIGN", "target": "welcome", "reason": "wrong template"}'
         localhost:7003 whatlead.control.v1.ControlService/Pause
     """
     Resume: _grpc.UnaryUnaryMultiCallable[_control_pb2.ResumeRequest, _control_pb2.ResumeResponse]
-    """Lifts one pause; a scope goes on when no other pause covers it. Roles owner, admin; PLATFORM pauses: the platform role.
-    Repeating it changes nothing more. FAILED_PRECONDITION if the pause ended otherwise.
+    """Lifts the named pauses, all or none; a scope goes on when no other pause covers it, by default along a ramp from 10 % to
+    100 % of its pace in 60 s. Roles owner, admin; PLATFORM pauses: the platform role. `etag` comes from the pauses as they
+    were read: if a pause of their scopes was added since, ABORTED with the pauses that are live now, and nothing is lifted.
+    Repeating it changes nothing more. FAILED_PRECONDITION if a pause ended otherwise.
 
-      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_id":
-        "01890a5d-ac96-774b-bcce-b302099a8057", "reason": "template corrected"}'
-        localhost:7003 whatlead.control.v1.ControlService/Resume
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_ids":
+        ["01890a5d-ac96-774b-bcce-b302099a8057"], "etag": "v1.0", "reason": "template corrected", "canary": {"sends": 20,
+        "watch": "30s", "max_failure_share": 0.05}}' localhost:7003 whatlead.control.v1.ControlService/Resume
     """
     GetExecutionControl: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetExecutionControlRequest, _control_pb2.GetExecutionControlResponse]
     """Returns one pause. Roles owner, admin, member.
@@ -77,11 +81,33 @@ class ControlServiceStub:
         localhost:7003 whatlead.control.v1.ControlService/WatchExecutionControls
     """
     CheckExecutions: _grpc.UnaryUnaryMultiCallable[_control_pb2.CheckExecutionsRequest, _control_pb2.CheckExecutionsResponse]
-    """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in.
+    """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in. An
+    executor names its session; FAILED_PRECONDITION with SESSION_ENDED if that is over: register again.
 
-      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"scopes":
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"scopes":
         [{"organization_id": "demo", "instance_id": "inst-sp-1", "campaign_id": "welcome"}]}'
         localhost:7103 whatlead.control.v1.ControlService/CheckExecutions
+    """
+    RegisterSession: _grpc.UnaryUnaryMultiCallable[_control_pb2.RegisterSessionRequest, _control_pb2.RegisterSessionResponse]
+    """Internal, executor only: makes the executor known before it asks for its first permit. From then on a fence stands before
+    its time is over only if this session too has acknowledged the pause.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057", "executor": "executor-1"}'
+        localhost:7103 whatlead.control.v1.ControlService/RegisterSession
+    """
+    AcknowledgePauses: _grpc.UnaryUnaryMultiCallable[_control_pb2.AcknowledgePausesRequest, _control_pb2.AcknowledgePausesResponse]
+    """Internal, executor only: extends the session, and promises for each named pause that no send covered by it begins any more
+    with a permit given before it. FAILED_PRECONDITION with SESSION_ENDED if the session is over: register again.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/AcknowledgePauses
+    """
+    EndSession: _grpc.UnaryUnaryMultiCallable[_control_pb2.EndSessionRequest, _control_pb2.EndSessionResponse]
+    """Internal, executor only: the executor promises that it begins no send any more. Fences stop waiting for it at once.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/EndSession
     """
 
 @_typing.type_check_only
@@ -91,21 +117,25 @@ class ControlServiceAsyncStub(ControlServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Pause: _aio.UnaryUnaryMultiCallable[_control_pb2.PauseRequest, _control_pb2.PauseResponse]  # type: ignore[assignment]
     """Stops sending in a scope. Answers FENCED: from then on no send in that scope begins anywhere until a resume that lifts the
-    last pause covering it is asked for. That takes about 0.6 s; a shorter deadline gives DEADLINE_EXCEEDED, and the pause
-    stands. With `wait` = COMMITTED it answers at once with PAUSING. A repeated request id is the same pause and waits for the
-    same fence. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM: the platform role.
+    last pause covering it is asked for. That takes milliseconds where every executor acknowledges and about 0.6 s where one
+    cannot; a shorter deadline gives DEADLINE_EXCEEDED, and the pause stands. With `wait` = COMMITTED it answers at once with
+    PAUSING. A repeated request id is the same pause and waits for the same fence. With `validate_only` it pauses nothing and
+    answers what would be stopped. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM:
+    the platform role.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "stop-1", "scope":
         "SCOPE_CAMPAIGN", "target": "welcome", "reason": "wrong template"}'
         localhost:7003 whatlead.control.v1.ControlService/Pause
     """
     Resume: _aio.UnaryUnaryMultiCallable[_control_pb2.ResumeRequest, _control_pb2.ResumeResponse]  # type: ignore[assignment]
-    """Lifts one pause; a scope goes on when no other pause covers it. Roles owner, admin; PLATFORM pauses: the platform role.
-    Repeating it changes nothing more. FAILED_PRECONDITION if the pause ended otherwise.
+    """Lifts the named pauses, all or none; a scope goes on when no other pause covers it, by default along a ramp from 10 % to
+    100 % of its pace in 60 s. Roles owner, admin; PLATFORM pauses: the platform role. `etag` comes from the pauses as they
+    were read: if a pause of their scopes was added since, ABORTED with the pauses that are live now, and nothing is lifted.
+    Repeating it changes nothing more. FAILED_PRECONDITION if a pause ended otherwise.
 
-      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_id":
-        "01890a5d-ac96-774b-bcce-b302099a8057", "reason": "template corrected"}'
-        localhost:7003 whatlead.control.v1.ControlService/Resume
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_ids":
+        ["01890a5d-ac96-774b-bcce-b302099a8057"], "etag": "v1.0", "reason": "template corrected", "canary": {"sends": 20,
+        "watch": "30s", "max_failure_share": 0.05}}' localhost:7003 whatlead.control.v1.ControlService/Resume
     """
     GetExecutionControl: _aio.UnaryUnaryMultiCallable[_control_pb2.GetExecutionControlRequest, _control_pb2.GetExecutionControlResponse]  # type: ignore[assignment]
     """Returns one pause. Roles owner, admin, member.
@@ -133,11 +163,33 @@ class ControlServiceAsyncStub(ControlServiceStub):
         localhost:7003 whatlead.control.v1.ControlService/WatchExecutionControls
     """
     CheckExecutions: _aio.UnaryUnaryMultiCallable[_control_pb2.CheckExecutionsRequest, _control_pb2.CheckExecutionsResponse]  # type: ignore[assignment]
-    """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in.
+    """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in. An
+    executor names its session; FAILED_PRECONDITION with SESSION_ENDED if that is over: register again.
 
-      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"scopes":
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"scopes":
         [{"organization_id": "demo", "instance_id": "inst-sp-1", "campaign_id": "welcome"}]}'
         localhost:7103 whatlead.control.v1.ControlService/CheckExecutions
+    """
+    RegisterSession: _aio.UnaryUnaryMultiCallable[_control_pb2.RegisterSessionRequest, _control_pb2.RegisterSessionResponse]  # type: ignore[assignment]
+    """Internal, executor only: makes the executor known before it asks for its first permit. From then on a fence stands before
+    its time is over only if this session too has acknowledged the pause.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057", "executor": "executor-1"}'
+        localhost:7103 whatlead.control.v1.ControlService/RegisterSession
+    """
+    AcknowledgePauses: _aio.UnaryUnaryMultiCallable[_control_pb2.AcknowledgePausesRequest, _control_pb2.AcknowledgePausesResponse]  # type: ignore[assignment]
+    """Internal, executor only: extends the session, and promises for each named pause that no send covered by it begins any more
+    with a permit given before it. FAILED_PRECONDITION with SESSION_ENDED if the session is over: register again.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/AcknowledgePauses
+    """
+    EndSession: _aio.UnaryUnaryMultiCallable[_control_pb2.EndSessionRequest, _control_pb2.EndSessionResponse]  # type: ignore[assignment]
+    """Internal, executor only: the executor promises that it begins no send any more. Fences stop waiting for it at once.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/EndSession
     """
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -150,9 +202,11 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.PauseResponse, _abc.Awaitable[_control_pb2.PauseResponse]]:
         """Stops sending in a scope. Answers FENCED: from then on no send in that scope begins anywhere until a resume that lifts the
-        last pause covering it is asked for. That takes about 0.6 s; a shorter deadline gives DEADLINE_EXCEEDED, and the pause
-        stands. With `wait` = COMMITTED it answers at once with PAUSING. A repeated request id is the same pause and waits for the
-        same fence. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM: the platform role.
+        last pause covering it is asked for. That takes milliseconds where every executor acknowledges and about 0.6 s where one
+        cannot; a shorter deadline gives DEADLINE_EXCEEDED, and the pause stands. With `wait` = COMMITTED it answers at once with
+        PAUSING. A repeated request id is the same pause and waits for the same fence. With `validate_only` it pauses nothing and
+        answers what would be stopped. Scopes INSTANCE and CAMPAIGN: owner, admin, member; ORGANIZATION: owner, admin; PLATFORM:
+        the platform role.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "stop-1", "scope":
             "SCOPE_CAMPAIGN", "target": "welcome", "reason": "wrong template"}'
@@ -165,12 +219,14 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.ResumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.ResumeResponse, _abc.Awaitable[_control_pb2.ResumeResponse]]:
-        """Lifts one pause; a scope goes on when no other pause covers it. Roles owner, admin; PLATFORM pauses: the platform role.
-        Repeating it changes nothing more. FAILED_PRECONDITION if the pause ended otherwise.
+        """Lifts the named pauses, all or none; a scope goes on when no other pause covers it, by default along a ramp from 10 % to
+        100 % of its pace in 60 s. Roles owner, admin; PLATFORM pauses: the platform role. `etag` comes from the pauses as they
+        were read: if a pause of their scopes was added since, ABORTED with the pauses that are live now, and nothing is lifted.
+        Repeating it changes nothing more. FAILED_PRECONDITION if a pause ended otherwise.
 
-          grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_id":
-            "01890a5d-ac96-774b-bcce-b302099a8057", "reason": "template corrected"}'
-            localhost:7003 whatlead.control.v1.ControlService/Resume
+          grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"request_id": "go-1", "control_ids":
+            ["01890a5d-ac96-774b-bcce-b302099a8057"], "etag": "v1.0", "reason": "template corrected", "canary": {"sends": 20,
+            "watch": "30s", "max_failure_share": 0.05}}' localhost:7003 whatlead.control.v1.ControlService/Resume
         """
 
     @_abc_1.abstractmethod
@@ -228,11 +284,51 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.CheckExecutionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.CheckExecutionsResponse, _abc.Awaitable[_control_pb2.CheckExecutionsResponse]]:
-        """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in.
+        """Internal, executor and gate only: may sends begin? Answers from one fresh snapshot taken after the call came in. An
+        executor names its session; FAILED_PRECONDITION with SESSION_ENDED if that is over: register again.
 
-          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"scopes":
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"scopes":
             [{"organization_id": "demo", "instance_id": "inst-sp-1", "campaign_id": "welcome"}]}'
             localhost:7103 whatlead.control.v1.ControlService/CheckExecutions
+        """
+
+    @_abc_1.abstractmethod
+    def RegisterSession(
+        self,
+        request: _control_pb2.RegisterSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.RegisterSessionResponse, _abc.Awaitable[_control_pb2.RegisterSessionResponse]]:
+        """Internal, executor only: makes the executor known before it asks for its first permit. From then on a fence stands before
+        its time is over only if this session too has acknowledged the pause.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+            "01890a5d-ac96-774b-bcce-b302099a8057", "executor": "executor-1"}'
+            localhost:7103 whatlead.control.v1.ControlService/RegisterSession
+        """
+
+    @_abc_1.abstractmethod
+    def AcknowledgePauses(
+        self,
+        request: _control_pb2.AcknowledgePausesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.AcknowledgePausesResponse, _abc.Awaitable[_control_pb2.AcknowledgePausesResponse]]:
+        """Internal, executor only: extends the session, and promises for each named pause that no send covered by it begins any more
+        with a permit given before it. FAILED_PRECONDITION with SESSION_ENDED if the session is over: register again.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+            "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/AcknowledgePauses
+        """
+
+    @_abc_1.abstractmethod
+    def EndSession(
+        self,
+        request: _control_pb2.EndSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.EndSessionResponse, _abc.Awaitable[_control_pb2.EndSessionResponse]]:
+        """Internal, executor only: the executor promises that it begins no send any more. Fences stop waiting for it at once.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"session_id":
+            "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7103 whatlead.control.v1.ControlService/EndSession
         """
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

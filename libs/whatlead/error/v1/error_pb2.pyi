@@ -66,6 +66,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The same event id came before with other content; the later one is kept aside."""
     REASON_UNAVAILABLE: _Reason.ValueType  # 20
     """The server is stopping or cannot be reached. Try again."""
+    REASON_SESSION_ENDED: _Reason.ValueType  # 21
+    """The executor's session is over. It registers a new one."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """The reason of an error, as found in `google.rpc.ErrorInfo.reason` without the `REASON_` prefix (domain `whatlead`)."""
@@ -112,6 +114,8 @@ REASON_CONFLICTING_DUPLICATE: Reason.ValueType  # 19
 """The same event id came before with other content; the later one is kept aside."""
 REASON_UNAVAILABLE: Reason.ValueType  # 20
 """The server is stopping or cannot be reached. Try again."""
+REASON_SESSION_ENDED: Reason.ValueType  # 21
+"""The executor's session is over. It registers a new one."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final

@@ -814,3 +814,147 @@ class AcceptJobsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcceptJobsResponse: _TypeAlias = AcceptJobsResponse  # noqa: Y015
+
+@_typing.final
+class CountWorkRequest(_message.Message):
+    """Names what to count. Filters that are set must all match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose; empty: everybody's."""
+    instance_id: _builtins.str
+    """Only this instance."""
+    campaign_id: _builtins.str
+    """Only this campaign."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "instance_id", b"instance_id", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountWorkRequest: _TypeAlias = CountWorkRequest  # noqa: Y015
+
+@_typing.final
+class CountWorkResponse(_message.Message):
+    """What waits or is being sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkingJobs]:
+        """One for each instance and campaign with work."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___WorkingJobs] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountWorkResponse: _TypeAlias = CountWorkResponse  # noqa: Y015
+
+@_typing.final
+class WorkingJobs(_message.Message):
+    """How many jobs there are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    instance_id: _builtins.str
+    """For which instance."""
+    campaign_id: _builtins.str
+    """In which campaign."""
+    waiting: _builtins.int
+    """How many wait: state READY."""
+    in_flight: _builtins.int
+    """How many are taken and may have begun: state SENDING."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        waiting: _builtins.int = ...,
+        in_flight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "in_flight", b"in_flight", "instance_id", b"instance_id", "organization_id", b"organization_id", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkingJobs: _TypeAlias = WorkingJobs  # noqa: Y015
+
+@_typing.final
+class CountCanaryRequest(_message.Message):
+    """Names a canary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTROL_ID_FIELD_NUMBER: _builtins.int
+    control_id: _builtins.str
+    """The resumed pause that it is of."""
+    def __init__(
+        self,
+        *,
+        control_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control_id", b"control_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountCanaryRequest: _TypeAlias = CountCanaryRequest  # noqa: Y015
+
+@_typing.final
+class CountCanaryResponse(_message.Message):
+    """How a canary's sends went. A send that the last check refused is not counted; its place is free again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDS_FIELD_NUMBER: _builtins.int
+    SUCCEEDED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    sends: _builtins.int
+    """How many were taken."""
+    succeeded: _builtins.int
+    """How many have a definite yes and no bad news since."""
+    failed: _builtins.int
+    """How many failed, at once or by a later status, or have no definite answer."""
+    def __init__(
+        self,
+        *,
+        sends: _builtins.int = ...,
+        succeeded: _builtins.int = ...,
+        failed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "sends", b"sends", "succeeded", b"succeeded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountCanaryResponse: _TypeAlias = CountCanaryResponse  # noqa: Y015

@@ -65,6 +65,16 @@ class ExecutorServiceStub:
                 request_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.AcceptJobsRequest.SerializeToString,
                 response_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.AcceptJobsResponse.FromString,
                 _registered_method=True)
+        self.CountWork = channel.unary_unary(
+                '/whatlead.executor.v1.ExecutorService/CountWork',
+                request_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountWorkRequest.SerializeToString,
+                response_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountWorkResponse.FromString,
+                _registered_method=True)
+        self.CountCanary = channel.unary_unary(
+                '/whatlead.executor.v1.ExecutorService/CountCanary',
+                request_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryRequest.SerializeToString,
+                response_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutorServiceServicer:
@@ -136,6 +146,26 @@ class ExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountWork(self, request, context):
+        """Internal, control only: counts the jobs that wait or are being sent, by instance and campaign.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+        "campaign_id": "welcome"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountWork
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountCanary(self, request, context):
+        """Internal, control only: says how a canary's sends went so far.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"control_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountCanary
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -168,6 +198,16 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.AcceptJobs,
                     request_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.AcceptJobsRequest.FromString,
                     response_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.AcceptJobsResponse.SerializeToString,
+            ),
+            'CountWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountWork,
+                    request_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountWorkRequest.FromString,
+                    response_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountWorkResponse.SerializeToString,
+            ),
+            'CountCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountCanary,
+                    request_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryRequest.FromString,
+                    response_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -333,6 +373,60 @@ class ExecutorService:
             '/whatlead.executor.v1.ExecutorService/AcceptJobs',
             whatlead_dot_executor_dot_v1_dot_executor__pb2.AcceptJobsRequest.SerializeToString,
             whatlead_dot_executor_dot_v1_dot_executor__pb2.AcceptJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.executor.v1.ExecutorService/CountWork',
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.CountWorkRequest.SerializeToString,
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.CountWorkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.executor.v1.ExecutorService/CountCanary',
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryRequest.SerializeToString,
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,18 @@ class ExecutorServiceStub:
       grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"jobs": []}'
         localhost:7102 whatlead.executor.v1.ExecutorService/AcceptJobs
     """
+    CountWork: _grpc.UnaryUnaryMultiCallable[_executor_pb2.CountWorkRequest, _executor_pb2.CountWorkResponse]
+    """Internal, control only: counts the jobs that wait or are being sent, by instance and campaign.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+        "campaign_id": "welcome"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountWork
+    """
+    CountCanary: _grpc.UnaryUnaryMultiCallable[_executor_pb2.CountCanaryRequest, _executor_pb2.CountCanaryResponse]
+    """Internal, control only: says how a canary's sends went so far.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"control_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountCanary
+    """
 
 @_typing.type_check_only
 class ExecutorServiceAsyncStub(ExecutorServiceStub):
@@ -120,6 +132,18 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
 
       grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"jobs": []}'
         localhost:7102 whatlead.executor.v1.ExecutorService/AcceptJobs
+    """
+    CountWork: _aio.UnaryUnaryMultiCallable[_executor_pb2.CountWorkRequest, _executor_pb2.CountWorkResponse]  # type: ignore[assignment]
+    """Internal, control only: counts the jobs that wait or are being sent, by instance and campaign.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+        "campaign_id": "welcome"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountWork
+    """
+    CountCanary: _aio.UnaryUnaryMultiCallable[_executor_pb2.CountCanaryRequest, _executor_pb2.CountCanaryResponse]  # type: ignore[assignment]
+    """Internal, control only: says how a canary's sends went so far.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"control_id":
+        "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountCanary
     """
 
 class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -200,6 +224,30 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
 
           grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"jobs": []}'
             localhost:7102 whatlead.executor.v1.ExecutorService/AcceptJobs
+        """
+
+    @_abc_1.abstractmethod
+    def CountWork(
+        self,
+        request: _executor_pb2.CountWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.CountWorkResponse, _abc.Awaitable[_executor_pb2.CountWorkResponse]]:
+        """Internal, control only: counts the jobs that wait or are being sent, by instance and campaign.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+            "campaign_id": "welcome"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountWork
+        """
+
+    @_abc_1.abstractmethod
+    def CountCanary(
+        self,
+        request: _executor_pb2.CountCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.CountCanaryResponse, _abc.Awaitable[_executor_pb2.CountCanaryResponse]]:
+        """Internal, control only: says how a canary's sends went so far.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"control_id":
+            "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountCanary
         """
 
 def add_ExecutorServiceServicer_to_server(servicer: ExecutorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -529,3 +529,91 @@ class ReturnIntentsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReturnIntentsResponse: _TypeAlias = ReturnIntentsResponse  # noqa: Y015
+
+@_typing.final
+class CountWorkRequest(_message.Message):
+    """Names what to count. Filters that are set must all match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose; empty: everybody's."""
+    instance_id: _builtins.str
+    """Only this instance."""
+    campaign_id: _builtins.str
+    """Only this campaign."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "instance_id", b"instance_id", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountWorkRequest: _TypeAlias = CountWorkRequest  # noqa: Y015
+
+@_typing.final
+class CountWorkResponse(_message.Message):
+    """What waits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingIntents]:
+        """One for each instance and campaign with work."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___WaitingIntents] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountWorkResponse: _TypeAlias = CountWorkResponse  # noqa: Y015
+
+@_typing.final
+class WaitingIntents(_message.Message):
+    """How many intents wait."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    INTENTS_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    instance_id: _builtins.str
+    """For which instance; empty: not chosen yet."""
+    campaign_id: _builtins.str
+    """In which campaign."""
+    intents: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        intents: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "instance_id", b"instance_id", "intents", b"intents", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingIntents: _TypeAlias = WaitingIntents  # noqa: Y015

@@ -70,6 +70,11 @@ class GateServiceStub:
                 request_serializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.ReturnIntentsRequest.SerializeToString,
                 response_deserializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.ReturnIntentsResponse.FromString,
                 _registered_method=True)
+        self.CountWork = channel.unary_unary(
+                '/whatlead.gate.v1.GateService/CountWork',
+                request_serializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.CountWorkRequest.SerializeToString,
+                response_deserializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.CountWorkResponse.FromString,
+                _registered_method=True)
 
 
 class GateServiceServicer:
@@ -152,6 +157,16 @@ class GateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountWork(self, request, context):
+        """Internal, control only: counts the intents that wait with the gate, by instance and campaign.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+        "campaign_id": "welcome"}' localhost:7101 whatlead.gate.v1.GateService/CountWork
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -189,6 +204,11 @@ def add_GateServiceServicer_to_server(servicer, server):
                     servicer.ReturnIntents,
                     request_deserializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.ReturnIntentsRequest.FromString,
                     response_serializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.ReturnIntentsResponse.SerializeToString,
+            ),
+            'CountWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountWork,
+                    request_deserializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.CountWorkRequest.FromString,
+                    response_serializer=whatlead_dot_gate_dot_v1_dot_gate__pb2.CountWorkResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -381,6 +401,33 @@ class GateService:
             '/whatlead.gate.v1.GateService/ReturnIntents',
             whatlead_dot_gate_dot_v1_dot_gate__pb2.ReturnIntentsRequest.SerializeToString,
             whatlead_dot_gate_dot_v1_dot_gate__pb2.ReturnIntentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.gate.v1.GateService/CountWork',
+            whatlead_dot_gate_dot_v1_dot_gate__pb2.CountWorkRequest.SerializeToString,
+            whatlead_dot_gate_dot_v1_dot_gate__pb2.CountWorkResponse.FromString,
             options,
             channel_credentials,
             insecure,

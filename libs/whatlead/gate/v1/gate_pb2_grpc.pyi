@@ -81,6 +81,12 @@ class GateServiceStub:
       grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"intents": []}'
         localhost:7101 whatlead.gate.v1.GateService/ReturnIntents
     """
+    CountWork: _grpc.UnaryUnaryMultiCallable[_gate_pb2.CountWorkRequest, _gate_pb2.CountWorkResponse]
+    """Internal, control only: counts the intents that wait with the gate, by instance and campaign.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+        "campaign_id": "welcome"}' localhost:7101 whatlead.gate.v1.GateService/CountWork
+    """
 
 @_typing.type_check_only
 class GateServiceAsyncStub(GateServiceStub):
@@ -134,6 +140,12 @@ class GateServiceAsyncStub(GateServiceStub):
 
       grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"intents": []}'
         localhost:7101 whatlead.gate.v1.GateService/ReturnIntents
+    """
+    CountWork: _aio.UnaryUnaryMultiCallable[_gate_pb2.CountWorkRequest, _gate_pb2.CountWorkResponse]  # type: ignore[assignment]
+    """Internal, control only: counts the intents that wait with the gate, by instance and campaign.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+        "campaign_id": "welcome"}' localhost:7101 whatlead.gate.v1.GateService/CountWork
     """
 
 class GateServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -227,6 +239,18 @@ class GateServiceServicer(metaclass=_abc_1.ABCMeta):
 
           grpcurl -cacert .whatlead/ca.pem -cert .whatlead/executor.pem -key .whatlead/executor.key -d '{"intents": []}'
             localhost:7101 whatlead.gate.v1.GateService/ReturnIntents
+        """
+
+    @_abc_1.abstractmethod
+    def CountWork(
+        self,
+        request: _gate_pb2.CountWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gate_pb2.CountWorkResponse, _abc.Awaitable[_gate_pb2.CountWorkResponse]]:
+        """Internal, control only: counts the intents that wait with the gate, by instance and campaign.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"organization_id": "demo",
+            "campaign_id": "welcome"}' localhost:7101 whatlead.gate.v1.GateService/CountWork
         """
 
 def add_GateServiceServicer_to_server(servicer: GateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
