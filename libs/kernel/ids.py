@@ -9,6 +9,7 @@ from uuid import UUID
 
 OrganizationId = NewType("OrganizationId", str)
 ControlId = NewType("ControlId", UUID)
+SessionId = NewType("SessionId", UUID)
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
 _RANDOM_BITS = 74

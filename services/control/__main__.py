@@ -19,6 +19,7 @@ from control.application.fencing import FenceLoop
 from control.application.heartbeat import Heart
 from control.application.pausing import pause
 from control.application.resuming import resume
+from control.application.sessions import Sessions
 from control.application.waiting import Hints
 from control.application.watching import Watch
 from control.domain.fence import FenceRule
@@ -27,6 +28,7 @@ from control.infrastructure.audit import audit_receiver
 from control.infrastructure.changes import PostgresChanges
 from control.infrastructure.notifications import listen
 from control.infrastructure.postgres import PostgresHeartbeats, PostgresPauses, PostgresSnapshots
+from control.infrastructure.sessions import PostgresSessions
 from control.settings import ControlSettings
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Failure
@@ -92,6 +94,13 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
         clock=clock,
         failed=partial(_report, "heartbeat"),
     )
+    sessions = Sessions(
+        store=PostgresSessions(databases.reads, queries),
+        rule=FenceRule(),
+        clock=clock,
+        changed=hints.give,
+        failed=partial(_report, "sessions"),
+    )
     checks = Checks(
         snapshots=PostgresSnapshots(databases.checks, queries, replica_id),
         heart=heart,
@@ -99,12 +108,13 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
         failed=partial(_report, "checks"),
     )
     watch = Watch(feed=pauses, clock=clock, hint=hints.listener(), failed=partial(_report, "watch"))
-    api = ControlApi(  # type: ignore[abstract]
+    api = ControlApi(
         pause=partial(pause, changes=changes, fences=fences, new_id=uuid7, committed=hints.give),
         resume=partial(resume, changes=changes, pauses=pauses, committed=hints.give),
         pauses=pauses,
         snapshots=PostgresSnapshots(databases.reads, queries, replica_id),
         checks=checks,
+        sessions=sessions,
         watch=watch,
     )
     return Process(
@@ -121,6 +131,7 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
             "heartbeat": heart.run,
             "fences": fences.run,
             "expiry": expiry,
+            "sessions": sessions.run,
             "watch": watch.run,
             "notifications": partial(listen, database=databases.reads, heard=hints.give),
             "outbox": outbox.run,

@@ -14,6 +14,7 @@ from chassis.telemetry import meter
 from control.application.checking import Checks
 from control.application.pausing import Wait
 from control.application.resuming import Lift, Lifted
+from control.application.sessions import LEASE, Sessions
 from control.application.watching import Watch
 from control.domain.authority import Caller, Requester, Wish, visible_to
 from control.domain.coverage import Coverage, Sending
@@ -31,7 +32,7 @@ from control.wire import (
     wish_of,
 )
 from kernel.errors import Violation, invalid, not_found
-from kernel.ids import ControlId, OrganizationId
+from kernel.ids import ControlId, OrganizationId, SessionId
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
 DEFAULT_PAGE = 50
@@ -64,6 +65,7 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         pauses: PostgresPauses,
         snapshots: PostgresSnapshots,
         checks: Checks,
+        sessions: Sessions,
         watch: Watch,
     ) -> None:
         self._pause = pause
@@ -71,6 +73,7 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         self._pauses = pauses
         self._snapshots = snapshots
         self._checks = checks
+        self._sessions = sessions
         self._watch = watch
 
     async def Pause(  # noqa: N802
@@ -154,12 +157,45 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
     ) -> control_pb2.CheckExecutionsResponse:
         """Say whether sends may begin."""
         sendings = [Sending(one.organization_id, one.instance_id, one.campaign_id) for one in request.scopes]
-        verdicts = await self._checks.check(sendings)
+        verdicts = await self._checks.check(sendings, _session_of(request))
         paused = sum(map(bool, verdicts.covering))
         note(scopes=len(sendings), paused=paused)
         _checked.add(len(sendings) - paused, {"verdict": "allowed"})
         _checked.add(paused, {"verdict": "paused"})
         return check_response(sendings, verdicts)
+
+    async def RegisterSession(  # noqa: N802
+        self, request: control_pb2.RegisterSessionRequest, context: Context
+    ) -> control_pb2.RegisterSessionResponse:
+        """Make an executor known."""
+        await self._sessions.register(SessionId(UUID(request.session_id)), request.executor)
+        note(session_id=request.session_id, executor=request.executor)
+        response = control_pb2.RegisterSessionResponse()
+        response.lease.FromTimedelta(LEASE)
+        return response
+
+    async def AcknowledgePauses(  # noqa: N802
+        self, request: control_pb2.AcknowledgePausesRequest, context: Context
+    ) -> control_pb2.AcknowledgePausesResponse:
+        """Extend a session and keep which pauses it obeys."""
+        note(session_id=request.session_id, pauses=len(request.control_ids))
+        await self._sessions.acknowledge(SessionId(UUID(request.session_id)), list(map(_id, request.control_ids)))
+        response = control_pb2.AcknowledgePausesResponse()
+        response.lease.FromTimedelta(LEASE)
+        return response
+
+    async def EndSession(  # noqa: N802
+        self, request: control_pb2.EndSessionRequest, context: Context
+    ) -> control_pb2.EndSessionResponse:
+        """Forget a session."""
+        note(session_id=request.session_id)
+        await self._sessions.end(SessionId(UUID(request.session_id)))
+        return control_pb2.EndSessionResponse()
+
+
+def _session_of(request: control_pb2.CheckExecutionsRequest) -> SessionId | None:
+    """Return the session that is to hold the permits; the gate, which holds none, has none."""
+    return SessionId(UUID(request.session_id)) if request.session_id else None
 
 
 def _id(text: str) -> ControlId:

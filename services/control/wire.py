@@ -88,6 +88,7 @@ def control_of(pause: Pause) -> control_pb2.ExecutionControl:
         paused_by=order.paused_by,
         source=_SOURCES_OUT[order.source],
         state=_STATES_OUT[pause.state],
+        version=pause.version,
         create_time=timestamp(pause.created_at),
     )
     if order.paused_until is not None:
@@ -132,8 +133,12 @@ def check_response(sendings: Sequence[Sending], verdicts: Verdicts) -> control_p
 
 
 def _paused(covering: Sequence[Pause], version: int) -> control_pb2.ScopeAnswer:
+    first = covering[0].order
     paused = control_pb2.Paused(
-        control_ids=[str(pause.control_id) for pause in covering], reason=covering[0].order.reason
+        control_ids=[str(pause.control_id) for pause in covering],
+        reason=first.reason,
+        source=_SOURCES_OUT[first.source],
+        paused_by=first.paused_by,
     )
     if (until := ends_at(covering)) is not None:
         paused.paused_until.CopyFrom(timestamp(until))

@@ -10,10 +10,12 @@ from datetime import timedelta
 
 from control.application.heartbeat import Heart, stale
 from control.application.ports import Snapshot, Snapshots
+from control.application.sessions import session_ended
 from control.domain.coverage import Coverage, Sending
 from control.domain.fence import granted_ttl
 from control.domain.pause import Pause
 from kernel.errors import Failure
+from kernel.ids import SessionId
 
 _AT_ONCE = 3
 _SLOW_SECONDS = 0.025
@@ -38,6 +40,7 @@ class _Round:
 
     def __init__(self) -> None:
         self.organizations: set[str] = set()
+        self.sessions: set[SessionId] = set()
         self.answer: asyncio.Future[tuple[Snapshot, Coverage]] = asyncio.get_running_loop().create_future()
         # Everyone who asked may be gone by the time it fails.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
@@ -60,20 +63,27 @@ class Checks:
         self._running: set[asyncio.Task[None]] = set()
         self._swift: asyncio.Task[None] | None = None
 
-    async def check(self, sendings: Sequence[Sending]) -> Verdicts:
-        """Return what covers each of `sendings`. Raises Failure UNAVAILABLE rather than answer from what may be old."""
-        snapshot, coverage = await self._fresh({sending.organization_id for sending in sendings})
+    async def check(self, sendings: Sequence[Sending], session_id: SessionId | None = None) -> Verdicts:
+        """Return what covers each of `sendings`. Raises Failure UNAVAILABLE rather than answer from what may be old.
+
+        Who is to hold permits names its session: Failure SESSION_ENDED unless the same snapshot shows it as live.
+        """
+        snapshot, coverage = await self._fresh({sending.organization_id for sending in sendings}, session_id)
+        if session_id is not None and session_id not in snapshot.live_sessions:
+            raise session_ended()
         if coverage.is_empty:
             covering: Sequence[Sequence[Pause]] = [()] * len(sendings)
         else:
             covering = [coverage.of(sending) for sending in sendings]
         return Verdicts(covering=covering, snapshot=snapshot, ttl=granted_ttl(self._ttl, snapshot.ttl_max))
 
-    async def _fresh(self, organizations: Iterable[str]) -> tuple[Snapshot, Coverage]:
+    async def _fresh(self, organizations: Iterable[str], session_id: SessionId | None) -> tuple[Snapshot, Coverage]:
         if self._next is None:
             self._next = _Round()
         joined = self._next
         joined.organizations.update(organizations)
+        if session_id is not None:
+            joined.sessions.add(session_id)
         self._start()
         return await asyncio.shield(joined.answer)
 
@@ -99,7 +109,7 @@ class Checks:
 
     async def _answer(self, asked: _Round) -> None:
         try:
-            snapshot = await self._read(asked.organizations)
+            snapshot = await self._read(asked)
         except Exception as error:  # noqa: BLE001 - whatever it is, those who asked get it, and no permit
             if not isinstance(error, Failure):
                 self._failed(error)
@@ -110,13 +120,13 @@ class Checks:
         else:
             asked.answer.set_result((snapshot, Coverage(snapshot.pauses)))
 
-    async def _read(self, organizations: set[str]) -> Snapshot:
+    async def _read(self, asked: _Round) -> Snapshot:
         for _ in range(_TRIES):
             await self._heart.demand_fresh()
             newest = self._heart.number
             try:
                 async with asyncio.timeout(_READ_SECONDS):
-                    snapshot = await self._snapshots.take(organizations)
+                    snapshot = await self._snapshots.take(asked.organizations, asked.sessions)
             except TimeoutError:
                 raise stale() from None
             # Both hold only if what was read is what was written to, and lately.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from control.domain.pause import Pause
-from kernel.ids import ControlId, OrganizationId
+from kernel.ids import ControlId, OrganizationId, SessionId
 
 
 class Change(Protocol):
@@ -89,19 +89,21 @@ class Deadlines(Protocol):
 class Snapshot:
     """What one statement saw: versions and live pauses of the organizations asked for and of the platform.
 
-    `beat` is the number of this replica's newest heartbeat that the same statement saw.
+    `beat` is the number of this replica's newest heartbeat that the same statement saw; `live_sessions` are those asked
+    for that it saw and that had not ended.
     """
 
     pauses: Sequence[Pause]
     versions: Mapping[str, int]
     ttl_max: timedelta
     beat: int
+    live_sessions: Collection[SessionId] = ()
 
 
 class Snapshots(Protocol):
     """The primary's committed state."""
 
-    async def take(self, organizations: Collection[str]) -> Snapshot:
+    async def take(self, organizations: Collection[str], sessions: Collection[SessionId] = ()) -> Snapshot:
         """Read with one statement, whose snapshot is taken after this call. The platform is always included."""
         ...
 
@@ -143,4 +145,42 @@ class Fences(Protocol):
 
     async def settled(self, pause: Pause) -> Pause:
         """Return the pause as it is once it is no longer PAUSING."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endings:
+    """The sessions that are marked as ended, each with the longest permit it could hold; and whether others lapsed."""
+
+    lapsed: bool
+    waits: Mapping[SessionId, timedelta]
+
+
+class SessionStore(Protocol):
+    """The primary's sessions; each method commits by itself."""
+
+    async def register(self, session_id: SessionId, executor: str, lease: timedelta) -> bool:
+        """Keep a session durably, and that it obeys what the same snapshot sees PAUSING. False if it is over."""
+        ...
+
+    async def acknowledge(
+        self, session_id: SessionId, control_ids: Collection[ControlId], lease: timedelta
+    ) -> int | None:
+        """Extend the lease and return how many acknowledgements are new; None if the session is over or unknown."""
+        ...
+
+    async def end(self, session_id: SessionId) -> None:
+        """Delete a session, if it is there."""
+        ...
+
+    async def endings(self) -> Endings:
+        """Return what has ended, and whether a lease is over on the database's clock."""
+        ...
+
+    async def mark_lapsed(self) -> None:
+        """Mark durably those whose lease is over: no later snapshot shows them as live."""
+        ...
+
+    async def forget(self, ended: Collection[SessionId]) -> None:
+        """Delete sessions that are marked."""
         ...

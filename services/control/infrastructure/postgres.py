@@ -9,7 +9,7 @@ from control.application.ports import Agenda, News, Snapshot
 from control.domain.pause import PLATFORM, Pause, Scope
 from control.infrastructure.rows import pause_of
 from kernel.errors import Failure, Kind
-from kernel.ids import ControlId, OrganizationId
+from kernel.ids import ControlId, OrganizationId, SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +89,14 @@ class PostgresSnapshots:
         self._queries = queries
         self._replica_id = replica_id
 
-    async def take(self, organizations: Collection[str]) -> Snapshot:
+    async def take(self, organizations: Collection[str], sessions: Collection[SessionId] = ()) -> Snapshot:
         """Read with one statement that commits by itself."""
         async with self._database.autocommit() as connection:
             rows = await connection.fetch(
                 self._queries.take_snapshot,
                 replica_id=self._replica_id,
                 organization_ids=[*{*organizations, PLATFORM}],
+                session_ids=list(sessions),
             )
         if not rows or rows[0].is_standby:
             raise Failure(Kind.UNAVAILABLE, "DATABASE_UNAVAILABLE", "the database that answered is not the primary")
@@ -104,6 +105,7 @@ class PostgresSnapshots:
             versions={row.versioned_id: row.organization_version for row in rows},
             ttl_max=rows[0].permit_ttl_max,
             beat=rows[0].beat,
+            live_sessions=frozenset(rows[0].live_sessions),
         )
 
 

@@ -14,6 +14,7 @@ from chassis.outbox import Outbox, Receiver, Refusal
 from control.domain.pause import Pause
 from control.infrastructure.changes import AUDIT, PostgresChanges
 from control.infrastructure.postgres import PostgresHeartbeats, PostgresPauses, PostgresSnapshots
+from control.infrastructure.sessions import PostgresSessions
 from kernel.ids import ControlId, uuid7
 from whatlead.audit.v1 import event_pb2
 
@@ -47,6 +48,7 @@ class Store:
     pauses: PostgresPauses
     snapshots: PostgresSnapshots
     heartbeats: PostgresHeartbeats
+    sessions: PostgresSessions
 
     async def pause(self, **values: object) -> Pause:
         """Commit a pause."""
@@ -80,6 +82,7 @@ def store_on(database: Database, url: str) -> Store:
         pauses=PostgresPauses(database, queries),
         snapshots=PostgresSnapshots(database, queries, REPLICA),
         heartbeats=PostgresHeartbeats(database, queries, REPLICA),
+        sessions=PostgresSessions(database, queries),
     )
 
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from control.application.ports import Agenda, News, Snapshot
+from control.application.ports import Agenda, Endings, News, Snapshot
 from control.domain.pause import PLATFORM, Order, Pause, Scope, Source, State
 from kernel.errors import Failure, Kind
-from kernel.ids import ControlId, OrganizationId
+from kernel.ids import ControlId, OrganizationId, SessionId
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TTL_MAX = timedelta(milliseconds=500)
@@ -114,6 +114,15 @@ class MemoryChange:
         return next((pause for pause in mine if matches(pause)), None)  # type: ignore[operator]
 
 
+@dataclass(slots=True)
+class MemorySession:
+    """A row of sessions."""
+
+    lease_until: datetime
+    acknowledged: set[ControlId]
+    has_ended: bool = False
+
+
 class Memory:
     """Every port of control. `events` are the committed changes in order; `down` makes it fail."""
 
@@ -122,6 +131,7 @@ class Memory:
         self.ttl_max = TTL_MAX
         self.pauses: dict[ControlId, Pause] = {}
         self.versions: defaultdict[str, int] = defaultdict(int)
+        self.sessions: dict[SessionId, MemorySession] = {}
         self.events: list[Pause] = []
         self.beats = 0
         self.down = False
@@ -153,6 +163,48 @@ class Memory:
         self._demand_up()
         return [pause for pause in self._live() if pause.state is State.PAUSING]
 
+    async def register(self, session_id: SessionId, executor: str, lease: timedelta) -> bool:
+        self._demand_up()
+        obeyed = {pause.control_id for pause in self._live() if pause.state is State.PAUSING}
+        made = MemorySession(lease_until=self.clock.now() + lease, acknowledged=obeyed)
+        return not self.sessions.setdefault(session_id, made).has_ended
+
+    async def acknowledge(
+        self, session_id: SessionId, control_ids: Collection[ControlId], lease: timedelta
+    ) -> int | None:
+        self._demand_up()
+        session = self.sessions.get(session_id)
+        if session is None or session.has_ended:
+            return None
+        session.lease_until = self.clock.now() + lease
+        added = set(control_ids) - session.acknowledged
+        session.acknowledged |= added
+        return len(added)
+
+    async def end(self, session_id: SessionId) -> None:
+        self._demand_up()
+        self.sessions.pop(session_id, None)
+
+    async def endings(self) -> Endings:
+        self._demand_up()
+        ended = [session_id for session_id, session in self.sessions.items() if session.has_ended]
+        return Endings(lapsed=bool(self._lapsed()), waits=dict.fromkeys(ended, self.ttl_max))
+
+    async def mark_lapsed(self) -> None:
+        self._demand_up()
+        for session in self._lapsed():
+            session.has_ended = True
+
+    async def forget(self, ended: Collection[SessionId]) -> None:
+        self._demand_up()
+        for session_id in ended:
+            if self.sessions[session_id].has_ended:
+                del self.sessions[session_id]
+
+    def _lapsed(self) -> list[MemorySession]:
+        now = self.clock.now()
+        return [one for one in self.sessions.values() if not one.has_ended and one.lease_until < now]
+
     async def agenda(self) -> Agenda:
         self._demand_up()
         now = self.clock.now()
@@ -162,7 +214,7 @@ class Memory:
             next_in=min(((end - now).total_seconds() for end in ends if end > now), default=None),
         )
 
-    async def take(self, organizations: Collection[str]) -> Snapshot:
+    async def take(self, organizations: Collection[str], sessions: Collection[SessionId] = ()) -> Snapshot:
         self._demand_up()
         self.reads += 1
         await asyncio.sleep(0)
@@ -172,6 +224,7 @@ class Memory:
             versions={organization_id: self.versions[organization_id] for organization_id in ids},
             ttl_max=self.ttl_max,
             beat=self.beats,
+            live_sessions={one for one in sessions if one in self.sessions and not self.sessions[one].has_ended},
         )
 
     async def beat(self, number: int, lane: int) -> None:

@@ -13,7 +13,7 @@ from control.application.ports import Snapshot
 from control.domain.coverage import Sending
 from control.domain.pause import Pause
 from kernel.errors import Failure, Kind
-from kernel.ids import ControlId, OrganizationId, uuid7
+from kernel.ids import ControlId, OrganizationId, SessionId, uuid7
 
 SENDING = Sending("demo", "sp-1", "welcome")
 
@@ -26,11 +26,11 @@ class SlowSnapshots:
         self.asked: list[set[str]] = []
         self.release: list[asyncio.Event] = []
 
-    async def take(self, organizations: Collection[str]) -> Snapshot:
+    async def take(self, organizations: Collection[str], sessions: Collection[SessionId] = ()) -> Snapshot:
         self.asked.append(set(organizations))
         release = asyncio.Event()
         self.release.append(release)
-        snapshot = await self._store.take(organizations)
+        snapshot = await self._store.take(organizations, sessions)
         await release.wait()
         return snapshot
 
@@ -142,6 +142,26 @@ async def test_a_statement_that_hangs_holds_up_only_its_own_callers(scene: Scene
 
     assert not hanging.done()
     await refused(hanging)
+
+
+@pytest.mark.usefixtures("beating")
+async def test_an_ended_session_gets_no_permit_from_the_snapshot_that_it_shares_with_a_live_one(scene: Scene) -> None:
+    live, lapsed = SessionId(uuid7()), SessionId(uuid7())
+    await scene.store.register(live, "executor-1", timedelta(seconds=3))
+    await scene.store.register(lapsed, "executor-2", timedelta(seconds=-1))
+    checks = scene.checks(slow=True)
+    before = asyncio.create_task(checks.check([SENDING], lapsed))
+    await settle()
+    await scene.store.mark_lapsed()
+    others = [asyncio.create_task(checks.check([SENDING], asked)) for asked in (live, lapsed, SessionId(uuid7()))]
+    await scene.snapshots.finish(before, *others)
+
+    assert not is_paused(before)[0]
+    assert not is_paused(others[0])[0]
+    for refused_one in others[1:]:
+        with pytest.raises(Failure) as ended:
+            await refused_one
+        assert (ended.value.kind, ended.value.reason) == (Kind.FAILED_PRECONDITION, "SESSION_ENDED")
 
 
 @pytest.mark.usefixtures("beating")

@@ -1,4 +1,5 @@
--- One statement, so one snapshot: versions, live pauses, permit limit and heartbeat belong together. A standby may lag.
+-- One statement, so one snapshot: versions, live pauses, live sessions, permit limit and heartbeat belong together. A
+-- standby may lag.
 SELECT
     pg_is_in_recovery() AS is_standby,
     permit_limit.ttl_max AS permit_ttl_max,
@@ -7,6 +8,12 @@ SELECT
         FROM heartbeat
         WHERE heartbeat.replica_id = :replica_id
     ) AS beat,
+    ARRAY(
+        SELECT executor_session.session_id
+        FROM executor_session
+        WHERE executor_session.session_id = ANY (CAST(:session_ids AS uuid[]))
+          AND executor_session.ended_at IS NULL
+    ) AS live_sessions,
     control_version.organization_id AS versioned_id,
     control_version.version AS organization_version,
     pause.organization_id,

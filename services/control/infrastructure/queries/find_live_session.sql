@@ -1,0 +1,4 @@
+SELECT session_id
+FROM executor_session
+WHERE session_id = :session_id
+  AND ended_at IS NULL
