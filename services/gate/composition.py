@@ -113,7 +113,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
         queue_limit=_MOST_QUEUED,
     )
     reads = ConfigurationReads(database=database)
-    gate = GateApi(  # type: ignore[abstract]
+    gate = GateApi(
         intake=Intake(vault=vault, rules=Rules(), clock=clock),
         submit=group.submit,
         evaluate=partial(evaluate, control=control, store=store, clock=clock),

@@ -1,4 +1,4 @@
-"""GateService: submit, evaluate, read and cancel intents; take back what the executor returns."""
+"""GateService: submit, evaluate, read, count and cancel intents; take back what the executor returns."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -157,6 +157,22 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         )
         note(items=len(request.intents), refused=len(refusals))
         return gate_pb2.ReturnIntentsResponse(refusals=refusals)
+
+    async def CountWork(  # noqa: N802
+        self, request: gate_pb2.CountWorkRequest, context: Context
+    ) -> gate_pb2.CountWorkResponse:
+        counts = await self._reads.count_waiting(request.organization_id, request.instance_id, request.campaign_id)
+        return gate_pb2.CountWorkResponse(
+            counts=[
+                gate_pb2.WaitingIntents(
+                    organization_id=count.organization_id,
+                    instance_id=count.instance_id,
+                    campaign_id=count.campaign_id,
+                    intents=count.intents,
+                )
+                for count in counts
+            ]
+        )
 
     def _single(self, item: intent_pb2.NewIntent) -> Submission:
         taken = self._intake.take(current_caller().organization_id, item, prefix="intent")

@@ -28,8 +28,18 @@ class IntentFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingCount:
+    """How many intents wait in one campaign for one instance (empty: any of the organization's)."""
+
+    organization_id: str
+    instance_id: str
+    campaign_id: str
+    intents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IntentReads:
-    """Reads intents of one organization at a time."""
+    """Reads intents of one organization at a time, and counts what waits."""
 
     database: Database
 
@@ -61,6 +71,25 @@ class IntentReads:
                 most=most,
             )
         return [rows.view_of(row, with_rules=False) for row in found]
+
+    async def count_waiting(self, organization_id: str, instance_id: str, campaign_id: str) -> Sequence[WaitingCount]:
+        """Count what a pause of this scope would hold here; an empty id stands for all."""
+        async with self.database.autocommit() as tx:
+            found = await tx.fetch(
+                queries.count_waiting,
+                organization_id=organization_id,
+                instance_id=instance_id,
+                campaign_id=campaign_id,
+            )
+        return [
+            WaitingCount(
+                organization_id=row.organization_id,
+                instance_id=row.instance_id,
+                campaign_id=row.campaign_id,
+                intents=row.intents,
+            )
+            for row in found
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

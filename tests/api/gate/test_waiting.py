@@ -3,11 +3,13 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from tests.api.gate.conftest import Gate
 
-from whatlead.gate.v1 import gate_pb2, intent_pb2, policy_pb2
+from kernel.errors import Failure, Kind
+from whatlead.gate.v1 import gate_pb2, gate_pb2_grpc, intent_pb2, policy_pb2
 
 
 def after(seconds: float) -> Timestamp:
@@ -160,3 +162,21 @@ async def test_backlog_is_measured_for_organizations_with_waiting_work(gate: Gat
         lambda: next((event for event in gate.audit.events if event.HasField("backlog")), None), seconds=15
     )
     assert event.backlog.waiting == 1
+
+
+async def test_control_is_told_how_much_waits_and_nobody_else(gate: Gate) -> None:
+    await gate.provision("inst-1", policy=policy_pb2.Policy(hourly_cap=1))
+    await gate.submit(*(gate.intent(instance_id="inst-1") for _ in range(4)))
+    await gate.submit_one(campaign_id="bye")
+    request = gate_pb2.CountWorkRequest(organization_id="demo", campaign_id="welcome")
+    control = gate_pb2_grpc.GateServiceStub(gate.server.internal_channel(service="control"))
+    (count,) = (await control.CountWork(request)).counts
+    assert (count.organization_id, count.instance_id, count.campaign_id, count.intents) == (
+        "demo",
+        "inst-1",
+        "welcome",
+        3,
+    )
+    with pytest.raises(Failure) as raised:
+        await gate.from_executor.CountWork(request)
+    assert raised.value.kind is Kind.PERMISSION_DENIED

@@ -5,7 +5,6 @@ FROM (
     SELECT parked.organization_id, parked.intent_id
     FROM waiting AS parked
     WHERE parked.waits_for = :waits_for
-      AND parked.waits_for <> 'TIME'
       AND parked.organization_id = :organization_id
       AND parked.campaign_id = :campaign_id
       AND parked.instance_id = :instance_id
