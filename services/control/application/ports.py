@@ -53,6 +53,14 @@ class Changes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfenced:
+    """A pause that is PAUSING, and whether every session that the same snapshot saw has acknowledged it."""
+
+    pause: Pause
+    is_acknowledged: bool
+
+
 class Pauses(Protocol):
     """Reads of committed pauses."""
 
@@ -64,8 +72,8 @@ class Pauses(Protocol):
         """Return the live pauses of `organizations`, the oldest first."""
         ...
 
-    async def unfenced(self) -> Sequence[Pause]:
-        """Return all pauses that are PAUSING."""
+    async def unfenced(self) -> Sequence[Unfenced]:
+        """Return all pauses that are PAUSING, read with one statement."""
         ...
 
 

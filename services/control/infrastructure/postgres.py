@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.database import Database, Queries
-from control.application.ports import Agenda, News, Snapshot
+from control.application.ports import Agenda, News, Snapshot, Unfenced
 from control.domain.pause import PLATFORM, Pause, Scope
 from control.infrastructure.rows import pause_of
 from kernel.errors import Failure, Kind
@@ -43,11 +43,11 @@ class PostgresPauses:
             rows = await connection.fetch(self._queries.list_live_pauses, organization_ids=list(organizations))
         return [pause_of(row) for row in rows]
 
-    async def unfenced(self) -> Sequence[Pause]:
-        """Return all pauses that are PAUSING."""
+    async def unfenced(self) -> Sequence[Unfenced]:
+        """Return all pauses that are PAUSING, read with one statement."""
         async with self._database.autocommit() as connection:
             rows = await connection.fetch(self._queries.list_unfenced_pauses)
-        return [pause_of(row) for row in rows]
+        return [Unfenced(pause=pause_of(row), is_acknowledged=row.is_acknowledged) for row in rows]
 
     async def page(self, filter_: Filter, *, before: ControlId | None, count: int) -> Sequence[Pause]:
         """Return up to `count` pauses older than `before`, the newest first."""

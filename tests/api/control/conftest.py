@@ -15,8 +15,9 @@ from control.__main__ import Databases, assemble
 from control.infrastructure.changes import AUDIT
 from control.settings import ControlSettings
 from kernel.clock import SystemClock
+from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
-from whatlead.control.v1 import control_pb2_grpc
+from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], *, seconds: float = 10.0) -> None:
@@ -47,9 +48,16 @@ class Control:
         channel = self.server.public_channel(role=role, organization_id=organization_id, subject=subject)
         return _stub(channel)
 
-    def peer(self, service: str = "executor") -> "control_pb2_grpc.ControlServiceAsyncStub":
+    def peer(self, service: str = "gate") -> "control_pb2_grpc.ControlServiceAsyncStub":
         """Return a client as another service."""
         return _stub(self.server.internal_channel(service=service))
+
+    async def register(self, session_id: str = "") -> str:
+        """Register an executor's session, which says nothing unless the test does, and return its id."""
+        session_id = session_id or str(uuid7())
+        request = control_pb2.RegisterSessionRequest(session_id=session_id, executor="executor-1")
+        assert (await self.peer("executor").RegisterSession(request)).lease.ToMilliseconds() == 3000
+        return session_id
 
 
 def _stub(channel: Any) -> "control_pb2_grpc.ControlServiceAsyncStub":

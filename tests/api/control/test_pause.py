@@ -41,7 +41,8 @@ async def is_paused(control: Control, campaign_id: str = "welcome", instance_id:
     return answer.WhichOneof("answer") == "paused"
 
 
-async def test_pause_answers_fenced_after_w(control: Control) -> None:
+async def test_pause_answers_fenced_after_w_where_a_session_says_nothing(control: Control) -> None:
+    await control.register()
     began = time.monotonic()
     answer = await control.caller().Pause(pause_request(), timeout=10)
     took = time.monotonic() - began
@@ -61,6 +62,7 @@ async def test_pause_answers_fenced_after_w(control: Control) -> None:
 
 
 async def test_a_retry_is_the_same_pause_and_waits_for_the_same_fence(control: Control) -> None:
+    await control.register()
     client = control.caller()
     first = asyncio.ensure_future(client.Pause(pause_request(), timeout=10))
     second = asyncio.ensure_future(client.Pause(pause_request(), timeout=10))
@@ -73,6 +75,7 @@ async def test_a_retry_is_the_same_pause_and_waits_for_the_same_fence(control: C
 
 
 async def test_a_retry_at_another_replica_waits_for_the_same_fence(control: Control, start: Start) -> None:
+    await control.register()
     other = await start()
     first = asyncio.ensure_future(control.caller().Pause(pause_request(), timeout=10))
     began = time.monotonic()
@@ -95,6 +98,7 @@ async def test_the_same_request_id_with_other_content_is_refused(control: Contro
 async def test_a_caller_with_a_short_deadline_is_told_so_and_the_pause_is_fenced_all_the_same(
     control: Control,
 ) -> None:
+    await control.register()
     client = control.caller()
     await client.ListExecutionControls(pb.ListExecutionControlsRequest())  # connected
     with pytest.raises(Failure) as late:
@@ -110,6 +114,7 @@ async def test_a_caller_with_a_short_deadline_is_told_so_and_the_pause_is_fenced
 
 
 async def test_committed_answers_pausing_at_once(control: Control) -> None:
+    await control.register()
     answer = await control.caller().Pause(pause_request(wait=pb.PAUSE_WAIT_COMMITTED), timeout=10)
 
     assert answer.control.state == pb.CONTROL_STATE_PAUSING
@@ -119,6 +124,7 @@ async def test_committed_answers_pausing_at_once(control: Control) -> None:
 
 async def test_a_pause_left_by_one_replica_is_fenced_by_the_next_after_a_whole_w(url: str) -> None:
     async with running_control(url) as first:
+        await first.register()
         made = (await first.caller().Pause(pause_request(wait=pb.PAUSE_WAIT_COMMITTED))).control
     assert made.state == pb.CONTROL_STATE_PAUSING
 
@@ -157,6 +163,7 @@ async def test_audit_is_told_each_change_once(control: Control) -> None:
 
 
 async def test_overlapping_pauses_are_lifted_one_by_one(control: Control) -> None:
+    await control.register()
     client = control.caller()
     wait = pb.PAUSE_WAIT_COMMITTED
     campaign = (await client.Pause(pause_request("a", wait=wait))).control
@@ -182,6 +189,7 @@ async def test_overlapping_pauses_are_lifted_one_by_one(control: Control) -> Non
 
 
 async def test_a_resume_before_the_fence_ends_the_wait_of_the_pause(control: Control) -> None:
+    await control.register()
     client = control.caller()
     waiting = asyncio.ensure_future(client.Pause(pause_request(), timeout=10))
     made = (await client.Pause(pause_request(wait=pb.PAUSE_WAIT_COMMITTED))).control

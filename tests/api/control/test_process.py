@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from tests.api.control.conftest import eventually
 from tests.api.control.test_pause import W, pause_request
@@ -14,7 +15,10 @@ from tests.postgres import Databases
 from tests.serving import identities, mint
 
 from chassis.clients import public_channel
+from chassis.database import load_queries
+from control.infrastructure.sessions import PostgresSessions
 from kernel.errors import Failure
+from kernel.ids import SessionId, uuid7
 from whatlead.control.v1 import control_pb2 as pb
 from whatlead.control.v1 import control_pb2_grpc
 
@@ -83,13 +87,17 @@ async def client_of(port: int) -> AsyncIterator["control_pb2_grpc.ControlService
         yield client
 
 
-async def test_a_replica_killed_while_it_waits_is_followed_by_one_that_waits_a_whole_w(url: str) -> None:
+async def test_a_replica_killed_while_it_waits_is_followed_by_one_that_waits_a_whole_w(
+    url: str, databases: Databases
+) -> None:
+    sessions = PostgresSessions(databases.connect(url), load_queries("control"))
+    await sessions.register(SessionId(uuid7()), "executor-1", timedelta(minutes=1))
     async with control_process(url) as (first, port), client_of(port) as client:
         waiting = asyncio.ensure_future(client.Pause(pause_request(), timeout=30))
 
         async def committed() -> bool:
             listed = await client.ListExecutionControls(pb.ListExecutionControlsRequest())
-            return len(listed.controls) == 1
+            return [one.state for one in listed.controls] == [pb.CONTROL_STATE_PAUSING]
 
         await eventually(committed)
         first.kill()

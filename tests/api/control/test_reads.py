@@ -27,6 +27,7 @@ def scopes(count: int) -> pb.CheckExecutionsRequest:
 
 
 async def test_a_check_answers_each_scope_with_both_versions_and_the_ttl(control: Control) -> None:
+    await control.register()
     client, platform = control.caller(), control.caller(role="platform", organization_id="", subject="ops")
     made = (await client.Pause(pause_request(reason="wrong template", wait=COMMITTED))).control
     everything = (await platform.Pause(pause_request(scope=pb.SCOPE_PLATFORM, wait=COMMITTED))).control
@@ -134,6 +135,7 @@ async def _answers(control: Control) -> bool:
 
 
 async def test_the_effective_state_names_the_pauses_that_cover(control: Control) -> None:
+    await control.register()
     client = control.caller(role="member")
     number = (await client.Pause(pause_request("a", scope=pb.SCOPE_INSTANCE, target="sp-1", wait=COMMITTED))).control
     campaign = (await client.Pause(pause_request("b", wait=COMMITTED))).control
@@ -211,6 +213,7 @@ def changes(messages: list[pb.WatchExecutionControlsResponse]) -> list[tuple[str
 
 
 async def test_a_watch_sees_the_changes_that_any_replica_makes(control: Control, start: Start) -> None:
+    await control.register()
     other = await start()
     before = (await control.caller().Pause(pause_request("a", target="before", wait=COMMITTED))).control
     async with watching(other.caller(role="member")) as caller, watching(other.peer("gate")) as gate:

@@ -1,10 +1,13 @@
 """Sessions as an executor meets them."""
 
+import asyncio
 from collections.abc import Awaitable
+from datetime import timedelta
 
 import pytest
-from tests.api.control.conftest import Control, eventually
-from tests.api.control.test_pause import bad_fields, denied
+from tests.api.control.conftest import Control, Start, eventually
+from tests.api.control.test_pause import W, bad_fields, denied, pause_request
+from tests.postgres import Databases
 
 from kernel.errors import Failure, Kind
 from kernel.ids import uuid7
@@ -13,16 +16,8 @@ from whatlead.control.v1 import control_pb2 as pb
 DEMO = pb.ExecutionScope(organization_id="demo", campaign_id="welcome")
 
 
-async def register(control: Control, session_id: str = "") -> str:
-    """Register a session and return its id."""
-    session_id = session_id or str(uuid7())
-    request = pb.RegisterSessionRequest(session_id=session_id, executor="executor-1")
-    assert (await control.peer().RegisterSession(request)).lease.ToMilliseconds() == 3000
-    return session_id
-
-
 def check(control: Control, session_id: str) -> Awaitable[pb.CheckExecutionsResponse]:
-    return control.peer().CheckExecutions(pb.CheckExecutionsRequest(scopes=[DEMO], session_id=session_id))
+    return control.peer("executor").CheckExecutions(pb.CheckExecutionsRequest(scopes=[DEMO], session_id=session_id))
 
 
 async def ended(call: Awaitable[object]) -> bool:
@@ -39,29 +34,61 @@ async def ended(call: Awaitable[object]) -> bool:
 async def test_permits_are_for_sessions_that_are_registered_and_not_over(control: Control) -> None:
     session_id = str(uuid7())
     assert await ended(check(control, session_id))
-    await register(control, session_id)
-    await register(control, session_id)
+    await control.register(session_id)
+    await control.register(session_id)
     assert (await check(control, session_id)).answers[0].HasField("allowed")
 
-    await control.peer().EndSession(pb.EndSessionRequest(session_id=session_id))
-    await control.peer().EndSession(pb.EndSessionRequest(session_id=session_id))
+    await control.peer("executor").EndSession(pb.EndSessionRequest(session_id=session_id))
+    await control.peer("executor").EndSession(pb.EndSessionRequest(session_id=session_id))
 
     assert await ended(check(control, session_id))
-    assert await ended(control.peer().AcknowledgePauses(pb.AcknowledgePausesRequest(session_id=session_id)))
+    assert await ended(control.peer("executor").AcknowledgePauses(pb.AcknowledgePausesRequest(session_id=session_id)))
 
 
 async def test_a_session_lives_as_long_as_it_is_extended(control: Control) -> None:
-    extended, silent = await register(control), await register(control)
+    extended, silent = await control.register(), await control.register()
 
     async def silent_one_is_over() -> bool:
-        answer = await control.peer().AcknowledgePauses(pb.AcknowledgePausesRequest(session_id=extended))
+        answer = await control.peer("executor").AcknowledgePauses(pb.AcknowledgePausesRequest(session_id=extended))
         assert answer.lease.ToMilliseconds() == 3000
         return await ended(check(control, silent))
 
     await eventually(silent_one_is_over)
     assert (await check(control, extended)).answers[0].HasField("allowed")
     over = pb.RegisterSessionRequest(session_id=silent, executor="executor-1")
-    assert await ended(control.peer().RegisterSession(over))
+    assert await ended(control.peer("executor").RegisterSession(over))
+
+
+async def test_pause_answers_as_soon_as_every_session_has_acknowledged(
+    control: Control, start: Start, url: str, databases: Databases
+) -> None:
+    """W is 5 s here: only acknowledgements can bring the answer before that."""
+    administrator = databases.connect(databases.server.url(database=url.rpartition("/")[2]))
+    async with administrator.transaction() as tx:
+        await tx.connection.exec_driver_sql("UPDATE control.permit_limit SET ttl_max = interval '5 seconds'")
+    other = await start()
+    sessions = [await control.register(), await other.register()]
+    with pytest.raises(Failure) as late:
+        await control.caller().Pause(pause_request(), timeout=0.5)
+    assert late.value.kind is Kind.DEADLINE_EXCEEDED
+    (made,) = (await control.caller().ListExecutionControls(pb.ListExecutionControlsRequest())).controls
+    waiting = asyncio.ensure_future(control.caller().Pause(pause_request(), timeout=10))
+
+    for replica, session_id in zip((control, other), sessions, strict=True):
+        request = pb.AcknowledgePausesRequest(session_id=session_id, control_ids=[made.control_id])
+        await replica.peer("executor").AcknowledgePauses(request)
+
+    fenced = (await waiting).control
+    assert (fenced.control_id, fenced.state) == (made.control_id, pb.CONTROL_STATE_FENCED)
+    assert fenced.fenced_at.ToDatetime() - fenced.create_time.ToDatetime() < timedelta(seconds=5)
+    assert (fenced.version, made.version) == (2, 1)
+
+
+async def test_without_a_session_pause_answers_at_once(control: Control) -> None:
+    made = (await control.caller().Pause(pause_request(), timeout=10)).control
+
+    assert made.state == pb.CONTROL_STATE_FENCED
+    assert made.fenced_at.ToDatetime() - made.create_time.ToDatetime() < timedelta(seconds=W)
 
 
 async def test_sessions_are_for_executors_only(control: Control) -> None:
@@ -84,7 +111,7 @@ async def test_sessions_are_for_executors_only(control: Control) -> None:
 async def test_a_bad_registration_is_refused_by_its_fields(
     control: Control, request_: pb.RegisterSessionRequest, fields: set[str]
 ) -> None:
-    assert await bad_fields(control.peer().RegisterSession(request_)) == fields
+    assert await bad_fields(control.peer("executor").RegisterSession(request_)) == fields
 
 
 async def test_a_bad_acknowledgement_is_refused_by_its_fields(control: Control) -> None:
@@ -95,7 +122,7 @@ async def test_a_bad_acknowledgement_is_refused_by_its_fields(control: Control) 
         "control_ids": pb.AcknowledgePausesRequest(session_id=session_id, control_ids=[session_id] * 1001),
     }
 
-    assert [await bad_fields(control.peer().AcknowledgePauses(request)) for request in bad.values()] == [
+    assert [await bad_fields(control.peer("executor").AcknowledgePauses(request)) for request in bad.values()] == [
         {field} for field in bad
     ]
-    assert await bad_fields(control.peer().EndSession(pb.EndSessionRequest())) == {"session_id"}
+    assert await bad_fields(control.peer("executor").EndSession(pb.EndSessionRequest())) == {"session_id"}

@@ -129,6 +129,50 @@ async def test_acknowledgements_are_counted_once_and_only_for_what_is_pausing(st
     assert await acknowledged(store, session_id) == [pausing.control_id]
 
 
+async def test_a_pause_is_acknowledged_when_every_session_there_is_has_said_so(store: Store) -> None:
+    first, second = await registered(store), await registered(store, lease=_OVER)
+    made = await store.pause(request_id="one")
+    other = await store.pause(request_id="other")
+    later = await registered(store)
+    assert await obeyed(store) == []
+
+    await store.sessions.acknowledge(first, [made.control_id], LEASE)
+    assert await obeyed(store) == []
+    await store.sessions.mark_lapsed()
+    assert await obeyed(store) == []
+    await store.sessions.forget([second])
+    assert await obeyed(store) == [made]
+    await store.sessions.end(first)
+    assert await obeyed(store) == [made, other]
+    await store.sessions.end(later)
+    assert await obeyed(store) == [made, other]
+
+
+async def test_a_session_that_acknowledged_before_it_ended_holds_nothing_up(store: Store) -> None:
+    session_id = await registered(store, lease=_OVER)
+    made = await store.pause()
+    await store.sessions.acknowledge(session_id, [made.control_id], _OVER)
+
+    await store.sessions.mark_lapsed()
+
+    assert await obeyed(store) == [made]
+
+
+async def obeyed(store: Store) -> list[Pause]:
+    return [one.pause for one in await store.pauses.unfenced() if one.is_acknowledged]
+
+
+async def test_what_is_settled_leaves_no_acknowledgement(store: Store) -> None:
+    session_id = await registered(store)
+    made = [await store.pause(request_id=f"stop-{number}") for number in range(3)]
+    await store.sessions.acknowledge(session_id, [pause.control_id for pause in made], LEASE)
+
+    await fence(store, made[0])
+    await lift(store, made[1])
+
+    assert await acknowledged(store, session_id) == [made[2].control_id]
+
+
 async def test_a_renewal_extends_the_lease(store: Store) -> None:
     session_id = await registered(store, lease=_OVER)
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from control.application.ports import Agenda, Endings, News, Snapshot
+from control.application.ports import Agenda, Endings, News, Snapshot, Unfenced
 from control.domain.pause import PLATFORM, Order, Pause, Scope, Source, State
 from kernel.errors import Failure, Kind
 from kernel.ids import ControlId, OrganizationId, SessionId
@@ -159,9 +159,16 @@ class Memory:
         self._demand_up()
         return [pause for pause in self._live() if pause.organization_id in organizations]
 
-    async def unfenced(self) -> Sequence[Pause]:
+    async def unfenced(self) -> Sequence[Unfenced]:
         self._demand_up()
-        return [pause for pause in self._live() if pause.state is State.PAUSING]
+        return [
+            Unfenced(
+                pause=pause,
+                is_acknowledged=all(pause.control_id in one.acknowledged for one in self.sessions.values()),
+            )
+            for pause in self._live()
+            if pause.state is State.PAUSING
+        ]
 
     async def register(self, session_id: SessionId, executor: str, lease: timedelta) -> bool:
         self._demand_up()

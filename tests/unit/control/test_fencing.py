@@ -1,22 +1,25 @@
-"""A fence stands a whole W after the commit, whoever waits for it and whichever replica sets it."""
+"""A fence stands when every session has acknowledged, or a whole W after the commit, whichever replica sets it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from tests.unit.control.memory import ManualClock, Memory, W, settle
+from tests.unit.control.memory import ManualClock, Memory, W, settle, unavailable
 
 from control.application.fencing import FenceLoop
 from control.application.pausing import Wait, pause
+from control.application.ports import Unfenced
 from control.application.resuming import Lift, resume
+from control.application.sessions import LEASE, Sessions
 from control.application.waiting import Hints
 from control.domain.authority import Caller, Role, Wish
 from control.domain.fence import FenceRule
 from control.domain.pause import Pause, Scope, State
 from kernel.errors import Failure, Kind
-from kernel.ids import OrganizationId, uuid7
+from kernel.ids import OrganizationId, SessionId, uuid7
 
+MUTE = SessionId(uuid7())
 ANA = Caller(subject="ana", organization_id=OrganizationId("demo"), role=Role.OWNER)
 
 
@@ -34,6 +37,13 @@ class Replica:
             clock=store.clock,
             hint=self.hints.listener(),
             committed=self.hints.give,
+            failed=self.failures.append,
+        )
+        self.sessions = Sessions(
+            store=store,
+            rule=FenceRule(),
+            clock=store.clock,
+            changed=self.hints.give,
             failed=self.failures.append,
         )
 
@@ -87,8 +97,11 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def store(clock: ManualClock) -> Memory:
-    return Memory(clock)
+async def store(clock: ManualClock) -> Memory:
+    """One session is registered, which acknowledges nothing unless a test does it for it."""
+    store = Memory(clock)
+    await store.register(MUTE, "executor-1", LEASE)
+    return store
 
 
 @pytest.fixture
@@ -115,6 +128,105 @@ async def test_the_fence_stands_only_after_w_from_the_commit(
     assert states(store) == [State.PAUSING, State.FENCED]
 
 
+async def test_the_fence_stands_as_soon_as_every_session_has_acknowledged(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    other = SessionId(uuid7())
+    await replica.sessions.register(other, "executor-2")
+    asked = replica.pause()
+    await clock.advance(0.02)
+
+    await replica.sessions.acknowledge(other, [asked_pause(store).control_id])
+    await clock.advance(0.02)
+    assert not asked.done()
+    await replica.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
+    await settle()
+
+    assert (await asked).state is State.FENCED
+    assert states(store) == [State.PAUSING, State.FENCED]
+
+
+async def test_an_acknowledgement_of_one_pause_is_none_of_another(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    one, other = replica.pause("stop-1"), replica.pause("stop-2")
+    await clock.advance(0.02)
+    await replica.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
+    await clock.advance(W - 0.05)
+
+    assert [one.done(), other.done()] == [True, False]
+
+
+async def test_without_any_session_the_fence_stands_at_once(store: Memory, replica: Replica) -> None:
+    await replica.sessions.end(MUTE)
+    asked = replica.pause()
+    await settle()
+
+    assert (await asked).state is State.FENCED
+
+
+async def test_a_session_that_ended_but_is_not_forgotten_is_waited_for(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    """Its last permits may still be used, although it can get no other and will say nothing."""
+    await clock.advance(LEASE.total_seconds() + 0.01, step=0.5)
+    await store.mark_lapsed()
+    asked = replica.pause()
+    await clock.advance(W - 0.001)
+    assert not asked.done()
+    await clock.advance(0.002)
+
+    assert (await asked).state is State.FENCED
+
+
+async def test_a_session_registered_after_the_pause_is_not_waited_for(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    asked = replica.pause()
+    await clock.advance(0.02)
+    await replica.sessions.register(SessionId(uuid7()), "executor-2")
+    await replica.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
+    await settle()
+
+    assert (await asked).state is State.FENCED
+
+
+async def test_another_replica_fences_what_was_acknowledged_to_it(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    async with Replica(store).running() as second:
+        asked = replica.pause()
+        await clock.advance(0.08)
+        await second.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
+        await settle()
+        assert states(store) == [State.PAUSING, State.FENCED]
+        await clock.advance(0.08)
+
+        assert (await asked).state is State.FENCED
+
+
+async def test_an_acknowledged_pause_that_cannot_be_fenced_is_not_tried_without_rest(
+    clock: ManualClock, store: Memory, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replica.pause()
+    await clock.advance(0.02)
+    written = Memory.change
+    monkeypatch.setattr(Memory, "change", _refused)
+    await replica.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
+    await clock.advance(1.0)
+    assert 10 <= len(replica.failures) <= 25
+    monkeypatch.setattr(Memory, "change", written)
+    await clock.advance(0.06)
+
+    assert (await asked).state is State.FENCED
+
+
+@asynccontextmanager
+async def _refused(self: Memory, organization_id: OrganizationId) -> AsyncIterator[object]:
+    raise unavailable()
+    yield
+
+
 async def test_w_counts_from_the_acknowledged_commit_and_not_from_the_request(
     clock: ManualClock, store: Memory, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +250,7 @@ async def test_w_counts_from_the_acknowledged_commit_and_not_from_the_request(
     assert (await asked).state is State.FENCED
 
 
-async def _sees_nothing(self: Memory) -> list[Pause]:
+async def _sees_nothing(self: Memory) -> list[Unfenced]:
     return []
 
 
@@ -164,7 +276,7 @@ async def test_a_replica_finds_without_any_hint_what_another_left_behind(clock: 
         await first.pause(wait=Wait.COMMITTED)
         await dying.aclose()
 
-        await clock.advance(0.25 + W + 0.02)
+        await clock.advance(W + 0.1)
 
         assert states(store) == [State.PAUSING, State.FENCED]
 

@@ -1,23 +1,34 @@
+-- One snapshot: a session that it does not see is registered later, sees the pause, and is given no permit against it.
 SELECT
-    organization_id,
-    control_id,
-    scope,
-    target,
-    reason,
-    source,
-    paused_until,
-    paused_by,
-    peer,
-    request_id,
-    state,
-    version,
-    ttl_max,
-    created_at,
-    fenced_at,
-    ended_at,
-    ended_by,
-    end_reason,
-    resume_request_id
+    NOT EXISTS (
+        SELECT
+        FROM executor_session
+        WHERE NOT EXISTS (
+            SELECT
+            FROM acknowledgement
+            WHERE acknowledgement.control_id = pause.control_id
+              AND acknowledgement.session_id = executor_session.session_id
+        )
+    ) AS is_acknowledged,
+    pause.organization_id,
+    pause.control_id,
+    pause.scope,
+    pause.target,
+    pause.reason,
+    pause.source,
+    pause.paused_until,
+    pause.paused_by,
+    pause.peer,
+    pause.request_id,
+    pause.state,
+    pause.version,
+    pause.ttl_max,
+    pause.created_at,
+    pause.fenced_at,
+    pause.ended_at,
+    pause.ended_by,
+    pause.end_reason,
+    pause.resume_request_id
 FROM pause
-WHERE state = 'PAUSING'
-ORDER BY control_id
+WHERE pause.state = 'PAUSING'
+ORDER BY pause.control_id

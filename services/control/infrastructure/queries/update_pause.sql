@@ -3,6 +3,9 @@ WITH advanced AS (
     SET version = :version
     WHERE organization_id = :organization_id
     RETURNING pg_notify('whatlead_control', organization_id)
+), settled AS (
+    DELETE FROM acknowledgement
+    WHERE control_id = :control_id
 )
 UPDATE pause
 SET state = :state,
