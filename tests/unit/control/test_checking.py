@@ -72,7 +72,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene() -> Scene:
+async def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """No statement counts as slow, however busy the machine is."""
+    monkeypatch.setattr("control.application.checking._SLOW_SECONDS", 60.0)
     return Scene()
 
 
@@ -129,7 +131,10 @@ async def test_what_is_asked_while_a_statement_runs_shares_the_next_one(scene: S
 
 
 @pytest.mark.usefixtures("beating")
-async def test_a_statement_that_hangs_holds_up_only_its_own_callers(scene: Scene) -> None:
+async def test_a_statement_that_hangs_holds_up_only_its_own_callers(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.application.checking._SLOW_SECONDS", 0.025)
     checks = scene.checks(slow=True)
     hanging = ask(checks)
     await settle()
