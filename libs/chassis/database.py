@@ -83,8 +83,11 @@ class Database:
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 10, application: str = "whatlead") -> Self:
-        """Make the pool for a `postgresql://` URL. Connections are opened when first needed."""
+    def connect(cls, url: str, *, pool_size: int = 10, application: str = "whatlead", **server_settings: str) -> Self:
+        """Make the pool for a `postgresql://` URL. Connections are opened when first needed.
+
+        `server_settings` are PostgreSQL's own, in place of those of the role, as `lock_timeout="2s"`.
+        """
         target = make_url(url).set(drivername="postgresql+asyncpg")
         if (mode := target.query.get(_SSL_NAME)) is not None:
             target = target.difference_update_query([_SSL_NAME]).update_query_dict({"ssl": mode})
@@ -98,7 +101,7 @@ class Database:
             connect_args={
                 "timeout": _CONNECT_SECONDS,
                 "command_timeout": _COMMAND_SECONDS,
-                "server_settings": {"application_name": application, "timezone": "UTC"},
+                "server_settings": {"application_name": application, "timezone": "UTC", **server_settings},
             },
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed)

@@ -36,14 +36,18 @@ from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2_grpc
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
+# A replica that stops in the middle of a change holds its organization's version for this long and no longer.
+_INTERLOCKS = {"idle_in_transaction_session_timeout": "1s", "lock_timeout": "2s"}
 _log = structlog.get_logger("control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Databases:
-    """Pools that do not wait for each other: a pause must get through when checks or readers use all of theirs."""
+    """Pools that do not wait for each other: a pause must get through when all others are used up."""
 
     commands: Database
+    loops: Database
+    outbox: Database
     checks: Database
     heartbeats: Database
     reads: Database
@@ -52,15 +56,17 @@ class Databases:
     def connect(cls, url: str) -> "Databases":
         """Make the pools; connections are opened when first needed."""
         return cls(
-            commands=Database.connect(url, pool_size=6, application="control"),
+            commands=Database.connect(url, pool_size=4, application="control commands", **_INTERLOCKS),
+            loops=Database.connect(url, pool_size=6, application="control loops", **_INTERLOCKS),
+            outbox=Database.connect(url, pool_size=2, application="control outbox"),
             checks=Database.connect(url, pool_size=3, application="control checks"),
             heartbeats=Database.connect(url, pool_size=2, application="control heartbeat"),
-            reads=Database.connect(url, pool_size=6, application="control reads"),
+            reads=Database.connect(url, pool_size=4, application="control reads"),
         )
 
     async def close(self) -> None:
         """Close them all."""
-        for database in (self.commands, self.checks, self.heartbeats, self.reads):
+        for database in (self.commands, self.loops, self.outbox, self.checks, self.heartbeats, self.reads):
             await database.close()
 
 
@@ -69,8 +75,9 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
     queries = load_queries("control")
     replica_id = uuid7()
     hints = Hints()
-    changes = PostgresChanges(outbox, queries)
-    pauses = PostgresPauses(databases.reads, queries)
+    commands = PostgresChanges(databases.commands, outbox, queries)
+    changes = PostgresChanges(databases.loops, outbox, queries)
+    pauses = PostgresPauses(databases.loops, queries)
     fences = FenceLoop(
         changes=changes,
         pauses=pauses,
@@ -95,7 +102,7 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
         failed=partial(_report, "heartbeat"),
     )
     sessions = Sessions(
-        store=PostgresSessions(databases.reads, queries),
+        store=PostgresSessions(databases.loops, queries),
         rule=FenceRule(),
         clock=clock,
         changed=hints.give,
@@ -109,9 +116,14 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
     )
     watch = Watch(feed=pauses, clock=clock, hint=hints.listener(), failed=partial(_report, "watch"))
     api = ControlApi(
-        pause=partial(pause, changes=changes, fences=fences, new_id=uuid7, committed=hints.give),
-        resume=partial(resume, changes=changes, pauses=pauses, committed=hints.give),
-        pauses=pauses,
+        pause=partial(pause, changes=commands, fences=fences, new_id=uuid7, committed=hints.give),
+        resume=partial(
+            resume,
+            changes=commands,
+            pauses=PostgresPauses(databases.commands, queries),
+            committed=hints.give,
+        ),
+        pauses=PostgresPauses(databases.reads, queries),
         snapshots=PostgresSnapshots(databases.reads, queries, replica_id),
         checks=checks,
         sessions=sessions,
@@ -133,7 +145,7 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
             "expiry": expiry,
             "sessions": sessions.run,
             "watch": watch.run,
-            "notifications": partial(listen, database=databases.reads, heard=hints.give),
+            "notifications": partial(listen, database=databases.loops, heard=hints.give),
             "outbox": outbox.run,
         },
     )
@@ -154,7 +166,7 @@ async def compose(settings: ControlSettings) -> AsyncIterator[Process]:
         queries = load_queries("control")
         await PostgresHeartbeats(databases.heartbeats, queries, uuid7()).forget_old()
         channel = await stack.enter_async_context(internal_channel(settings.audit_target, settings))
-        outbox = Outbox(databases.commands, [audit_receiver(event_pb2_grpc.EventServiceStub(channel))])
+        outbox = Outbox(databases.outbox, [audit_receiver(event_pb2_grpc.EventServiceStub(channel))])
         yield assemble(settings, databases, outbox, SystemClock())
 
 

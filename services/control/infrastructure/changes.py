@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from chassis.database import Queries, Query
-from chassis.outbox import Outbox, PostingTransaction
+from chassis.database import Database, Queries, Query, Transaction
+from chassis.outbox import Outbox
 from control.domain.pause import Pause, State
 from control.infrastructure.events import event_of
 from control.infrastructure.rows import order_columns, pause_of, state_columns
@@ -25,7 +25,7 @@ class PostgresChange:
 
     def __init__(
         self,
-        tx: PostingTransaction,
+        tx: Transaction,
         queries: Queries,
         organization_id: OrganizationId,
         *,
@@ -39,6 +39,7 @@ class PostgresChange:
         self._version = version
         self.now = now
         self.ttl_max = ttl_max
+        self.events: list[bytes] = []
 
     @property
     def next_version(self) -> int:
@@ -67,7 +68,7 @@ class PostgresChange:
         )
 
     async def write(self, pause: Pause) -> None:
-        """Keep the pause and its version, post its event, and wake those who follow."""
+        """Keep the pause and its version, add its event, and wake those who follow."""
         columns = state_columns(pause)
         if pause.state is State.PAUSING:
             touched = await self._tx.execute(self._queries.insert_pause, **columns, **order_columns(pause))
@@ -76,8 +77,7 @@ class PostgresChange:
         if touched != 1:
             raise LostPause(f"{pause.control_id} could not become {pause.state}")
         self._version = pause.version
-        event = event_of(pause).SerializeToString()
-        self._tx.post(AUDIT, event_pb2.RecordEventsRequest(events=[event]).SerializeToString(), 1)
+        self.events.append(event_of(pause).SerializeToString())
 
     async def _one(self, query: Query, **params: object) -> Pause | None:
         row = await self._tx.fetch_one(query, **params)
@@ -85,19 +85,27 @@ class PostgresChange:
 
 
 class PostgresChanges:
-    """Changes on the primary, with their events in the outbox."""
+    """Changes on the primary, with their events in the outbox, whose own work has other connections."""
 
-    def __init__(self, outbox: Outbox, queries: Queries) -> None:
+    def __init__(self, database: Database, outbox: Outbox, queries: Queries) -> None:
+        self._database = database
         self._outbox = outbox
         self._queries = queries
 
     @asynccontextmanager
     async def change(self, organization_id: OrganizationId) -> AsyncIterator[PostgresChange]:
         """Begin, wait for the organization's version, and commit at the end of the block."""
-        async with self._outbox.transaction() as tx:
+        parcel = None
+        async with self._database.transaction() as tx:
             held = await tx.fetch_one(self._queries.hold_version, organization_id=organization_id)
             if held is None:
                 raise LostPause("the permit limit has no row")
-            yield PostgresChange(
+            change = PostgresChange(
                 tx, self._queries, organization_id, version=held.version, now=held.now, ttl_max=held.ttl_max
             )
+            yield change
+            if change.events:
+                payload = event_pb2.RecordEventsRequest(events=change.events).SerializeToString()
+                parcel = await self._outbox.put(tx, receiver=AUDIT, payload=payload, items=len(change.events))
+        if parcel is not None:
+            self._outbox.send(parcel)

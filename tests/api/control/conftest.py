@@ -81,7 +81,7 @@ async def running_control(url: str, *, audit_is_down: bool = False) -> AsyncIter
         return []
 
     try:
-        outbox = Outbox(databases.commands, [Receiver(name=AUDIT, deliver=record, split=_whole)])
+        outbox = Outbox(databases.outbox, [Receiver(name=AUDIT, deliver=record, split=_whole)])
         settings = settings_of("control", ControlSettings)
         async with running_process(assemble(settings, databases, outbox, SystemClock())) as server:
             yield Control(server=server, databases=databases, recorded=recorded)

@@ -75,10 +75,11 @@ class Store:
 def store_on(database: Database, url: str) -> Store:
     """Return the adapters on one connected database."""
     queries = load_queries("control")
+    outbox = Outbox(database, [Receiver(name=AUDIT, deliver=_nowhere, split=_whole)])
     return Store(
         url=url,
         database=database,
-        changes=PostgresChanges(Outbox(database, [Receiver(name=AUDIT, deliver=_nowhere, split=_whole)]), queries),
+        changes=PostgresChanges(database, outbox, queries),
         pauses=PostgresPauses(database, queries),
         snapshots=PostgresSnapshots(database, queries, REPLICA),
         heartbeats=PostgresHeartbeats(database, queries, REPLICA),
