@@ -114,7 +114,13 @@ async def _pause_half_way(
     await asyncio.sleep(_PAUSE_SECONDS)
     resumed_at = datetime.now(UTC)
     await stubs.control.Resume(
-        control_pb2.ResumeRequest(request_id=str(uuid7()), control_id=fenced.control_id, reason="the demo goes on"),
+        control_pb2.ResumeRequest(
+            request_id=str(uuid7()),
+            control_ids=[fenced.control_id],
+            etag=fenced.etag,
+            reason="the demo goes on",
+            immediate=control_pb2.Immediate(),
+        ),
         timeout=30,
     )
     progression.phase = "resumed"

@@ -81,9 +81,13 @@ async def pause(
 
 async def resume(clients: Clients, control_id: str, *, reason: str, as_json: bool) -> None:
     """Lift one pause, and show those that remain."""
-    request = control_pb2.ResumeRequest(request_id=str(uuid7()), control_id=control_id, reason=reason)
+    named = control_pb2.GetExecutionControlRequest(control_id=control_id)
+    control = (await clients.control.GetExecutionControl(named, timeout=_CALL_SECONDS)).control
+    request = control_pb2.ResumeRequest(
+        request_id=str(uuid7()), control_ids=[control_id], etag=control.etag, reason=reason
+    )
     answer = await clients.control.Resume(request, timeout=_CALL_SECONDS)
-    show(answer, controls_table([answer.control, *answer.remaining]), as_is=as_json)
+    show(answer, controls_table([*answer.controls, *answer.remaining]), as_is=as_json)
 
 
 async def controls(clients: Clients, *, live_only: bool, as_json: bool) -> None:

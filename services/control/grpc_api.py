@@ -13,25 +13,28 @@ from chassis.interceptors import note
 from chassis.telemetry import meter
 from control.application.checking import Checks
 from control.application.pausing import Wait
+from control.application.ports import Seen
 from control.application.resuming import Lift, Lifted
 from control.application.sessions import LEASE, Sessions
 from control.application.watching import Watch
 from control.domain.authority import Caller, Requester, Wish, visible_to
 from control.domain.coverage import Coverage, Sending
-from control.domain.pause import PLATFORM, Pause
+from control.domain.etag import Etag
+from control.domain.pace import rate_factor
+from control.domain.pause import PLATFORM
 from control.infrastructure.postgres import Filter, PostgresPauses, PostgresSnapshots
 from control.wire import (
     SCOPES,
     WAITS,
     caller_of,
     check_response,
-    control_of,
-    demand_reason,
     requester_of,
+    seen_control,
     watch_message,
     wish_of,
 )
-from kernel.errors import Violation, invalid, not_found
+from control.wire_resuming import lift_of
+from kernel.errors import not_found
 from kernel.ids import ControlId, OrganizationId, SessionId
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
@@ -48,7 +51,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class PauseUse(Protocol):
     """Commit a pause and wait for its fence."""
 
-    def __call__(self, wish: Wish, requester: Requester, wait: Wait) -> Awaitable[Pause]: ...
+    def __call__(self, wish: Wish, requester: Requester, wait: Wait) -> Awaitable[Seen]: ...
 
 
 ResumeUse = Callable[[Lift, Caller], Awaitable[Lifted]]
@@ -80,32 +83,33 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         self, request: control_pb2.PauseRequest, context: Context
     ) -> control_pb2.PauseResponse:
         """Stop sends in a scope."""
-        found = await self._pause(wish_of(request), requester_of(current_identity()), WAITS[request.wait])
+        seen = await self._pause(wish_of(request), requester_of(current_identity()), WAITS[request.wait])
+        found = seen.pause
         note(control_id=str(found.control_id), state=found.state.value)
         if found.fenced_at is not None:
             _fence_seconds.record((found.fenced_at - found.created_at).total_seconds())
-        return control_pb2.PauseResponse(control=control_of(found))
+        return control_pb2.PauseResponse(control=seen_control(seen))
 
     async def Resume(  # noqa: N802
         self, request: control_pb2.ResumeRequest, context: Context
     ) -> control_pb2.ResumeResponse:
-        """Lift one pause."""
-        demand_reason(request.reason)
-        if not request.control_id:
-            raise invalid(Violation(field="control_id", description="must name the pause"))
-        lift = Lift(request_id=request.request_id, control_id=_id(request.control_id), reason=request.reason)
+        """Lift pauses."""
+        lift = lift_of(request)
         lifted = await self._resume(lift, caller_of(current_caller()))
-        note(control_id=str(lift.control_id), remaining=len(lifted.remaining))
-        return control_pb2.ResumeResponse(control=control_of(lifted.pause), remaining=map(control_of, lifted.remaining))
+        note(control_ids=",".join(map(str, lift.control_ids)), remaining=len(lifted.remaining))
+        controls = list(map(seen_control, lifted.pauses))
+        return control_pb2.ResumeResponse(
+            control=controls[0], controls=controls, remaining=map(seen_control, lifted.remaining)
+        )
 
     async def GetExecutionControl(  # noqa: N802
         self, request: control_pb2.GetExecutionControlRequest, context: Context
     ) -> control_pb2.GetExecutionControlResponse:
         """Return one pause."""
-        found = await self._pauses.find(_id(request.control_id), _own())
-        if found is None:
-            raise not_found("the pause")
-        return control_pb2.GetExecutionControlResponse(control=control_of(found))
+        found = await self._pauses.read([_id(request.control_id)], _own())
+        if not found:
+            raise not_found(f"the pause {request.control_id}")
+        return control_pb2.GetExecutionControlResponse(control=seen_control(found[0]))
 
     async def ListExecutionControls(  # noqa: N802
         self, request: control_pb2.ListExecutionControlsRequest, context: Context
@@ -122,10 +126,10 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
             organizations=_own(), live_only=request.live_only, scope=SCOPES.get(request.scope), target=request.target
         )
         found = await self._pauses.page(asked, before=before, count=size + 1)
-        response = control_pb2.ListExecutionControlsResponse(controls=map(control_of, found[:size]))
+        response = control_pb2.ListExecutionControlsResponse(controls=map(seen_control, found[:size]))
         if len(found) > size:
             response.next_page_token = paging.encode(
-                organization_id=organization_id, filter=bound_to, position=str(found[size - 1].control_id)
+                organization_id=organization_id, filter=bound_to, position=str(found[size - 1].pause.control_id)
             )
         return response
 
@@ -135,13 +139,19 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         """Say which live pauses cover an instance and campaign of the organization."""
         organization_id = current_caller().organization_id
         snapshot = await self._snapshots.take({organization_id})
-        covering = Coverage(snapshot.pauses).of(Sending(organization_id, request.instance_id, request.campaign_id))
-        status = control_pb2.EXECUTION_STATUS_PAUSED if covering else control_pb2.EXECUTION_STATUS_ACTIVE
-        return control_pb2.GetEffectiveStateResponse(
-            status=status,
-            controls=map(control_of, covering),
+        sending = Sending(organization_id, request.instance_id, request.campaign_id)
+        covering = Coverage(snapshot.pauses).of(sending)
+        etag = Etag(
             organization_version=snapshot.versions.get(organization_id, 0),
             platform_version=snapshot.versions.get(PLATFORM, 0),
+        )
+        return control_pb2.GetEffectiveStateResponse(
+            status=control_pb2.EXECUTION_STATUS_PAUSED if covering else control_pb2.EXECUTION_STATUS_ACTIVE,
+            controls=[seen_control(Seen(pause=pause, etag=etag, at=snapshot.at)) for pause in covering],
+            organization_version=etag.organization_version,
+            platform_version=etag.platform_version,
+            etag=str(etag),
+            rate_factor=0 if covering else rate_factor(Coverage(snapshot.resumed), sending, snapshot.at),
         )
 
     async def WatchExecutionControls(  # noqa: N802

@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from chassis import identity
 from control.application.checking import Verdicts
 from control.application.pausing import Wait
+from control.application.ports import Seen
 from control.application.watching import Beat, Changed, Live, Message
 from control.domain.authority import Caller, Peer, Requester, Role, Wish
 from control.domain.coverage import Sending, ends_at
+from control.domain.pace import FULL, Pace
 from control.domain.pause import PLATFORM, Pause, Scope, Source, State
 from control.infrastructure.events import timestamp
+from control.wire_resuming import resumption_message
 from kernel.errors import Violation, invalid
 from kernel.ids import OrganizationId
 from whatlead.control.v1 import control_pb2
@@ -41,7 +44,6 @@ WAITS = {
 _SCOPES_OUT = {scope: number for number, scope in SCOPES.items()}
 _SOURCES_OUT = {source: number for number, source in SOURCES.items()}
 _STATES_OUT = {state: number for number, state in STATES.items()}
-_MAY_BEGIN = control_pb2.Allowed(rate_factor=1.0)
 
 
 def requester_of(who: identity.Identity) -> Requester:
@@ -57,8 +59,9 @@ def caller_of(who: identity.Caller) -> Caller:
 
 
 def wish_of(request: control_pb2.PauseRequest) -> Wish:
-    """Return the pause that is asked for."""
-    demand_reason(request.reason)
+    """Return the pause that is asked for. Raises Failure INVALID_ARGUMENT for a reason of blanks."""
+    if not request.reason.strip():
+        raise invalid(Violation(field="reason", description="must say why"))
     return Wish(
         request_id=request.request_id,
         scope=SCOPES[request.scope],
@@ -70,14 +73,15 @@ def wish_of(request: control_pb2.PauseRequest) -> Wish:
     )
 
 
-def demand_reason(reason: str) -> None:
-    """Raise Failure INVALID_ARGUMENT for a reason of blanks."""
-    if not reason.strip():
-        raise invalid(Violation(field="reason", description="must say why"))
+def seen_control(seen: Seen) -> control_pb2.ExecutionControl:
+    """Return a pause as callers see it, with what Resume asks for."""
+    control = control_of(seen.pause, seen.at)
+    control.etag = str(seen.etag)
+    return control
 
 
-def control_of(pause: Pause) -> control_pb2.ExecutionControl:
-    """Return a pause as callers see it."""
+def control_of(pause: Pause, at: datetime) -> control_pb2.ExecutionControl:
+    """Return a pause as callers see it at `at`."""
     order, ending = pause.order, pause.ending
     control = control_pb2.ExecutionControl(
         control_id=str(pause.control_id),
@@ -99,6 +103,8 @@ def control_of(pause: Pause) -> control_pb2.ExecutionControl:
         control.ended_at.CopyFrom(timestamp(ending.at))
         control.ended_by = ending.by
         control.end_reason = ending.reason
+        if ending.resumption is not None:
+            control.resumption.CopyFrom(resumption_message(ending.resumption, at))
     return control
 
 
@@ -106,10 +112,12 @@ def watch_message(message: Message) -> control_pb2.WatchExecutionControlsRespons
     """Return one message of the stream."""
     match message:
         case Live(pauses=pauses):
-            snapshot = control_pb2.ExecutionControlSnapshot(controls=map(control_of, pauses))
+            snapshot = control_pb2.ExecutionControlSnapshot(
+                controls=[control_of(pause, pause.changed_at) for pause in pauses]
+            )
             return control_pb2.WatchExecutionControlsResponse(snapshot=snapshot)
         case Changed(pause=pause):
-            return control_pb2.WatchExecutionControlsResponse(change=control_of(pause))
+            return control_pb2.WatchExecutionControlsResponse(change=control_of(pause, pause.changed_at))
         case Beat(at=at):
             return control_pb2.WatchExecutionControlsResponse(heartbeat=control_pb2.WatchHeartbeat(at=timestamp(at)))
 
@@ -117,19 +125,28 @@ def watch_message(message: Message) -> control_pb2.WatchExecutionControlsRespons
 def check_response(sendings: Sequence[Sending], verdicts: Verdicts) -> control_pb2.CheckExecutionsResponse:
     """Return the answers in the order of the questions."""
     versions = verdicts.snapshot.versions
-    allowed = {
-        organization_id: control_pb2.ScopeAnswer(
-            allowed=_MAY_BEGIN, organization_version=versions.get(organization_id, 0)
-        )
+    at_full_pace = {
+        organization_id: _allowed(FULL, versions.get(organization_id, 0))
         for organization_id in {sending.organization_id for sending in sendings}
     }
-    answers = [
-        _paused(covering, versions.get(sending.organization_id, 0)) if covering else allowed[sending.organization_id]
-        for sending, covering in zip(sendings, verdicts.covering, strict=True)
-    ]
+    answers: list[control_pb2.ScopeAnswer] = []
+    for sending, covering, pace in zip(sendings, verdicts.covering, verdicts.paces, strict=True):
+        version = versions.get(sending.organization_id, 0)
+        if covering:
+            answers.append(_paused(covering, version))
+        else:
+            answers.append(at_full_pace[sending.organization_id] if pace is FULL else _allowed(pace, version))
     response = control_pb2.CheckExecutionsResponse(answers=answers, platform_version=versions.get(PLATFORM, 0))
     response.ttl.FromTimedelta(verdicts.ttl)
     return response
+
+
+def _allowed(pace: Pace, version: int) -> control_pb2.ScopeAnswer:
+    allowed = control_pb2.Allowed(rate_factor=pace.rate_factor)
+    if pace.canary is not None:
+        limit = control_pb2.CanaryLimit(control_id=str(pace.canary.control_id), sends=pace.canary.sends)
+        allowed.canary.CopyFrom(limit)
+    return control_pb2.ScopeAnswer(allowed=allowed, organization_version=version)
 
 
 def _paused(covering: Sequence[Pause], version: int) -> control_pb2.ScopeAnswer:

@@ -44,7 +44,10 @@ async function main() {
   const { submitted } = await call(gate, "SubmitIntent", { intent });
   assert.equal(submitted.decision.outcome, "OUTCOME_QUEUED");
   assert.equal(submitted.decision.reason, "OPS_PAUSED");
-  await call(control, "Resume", { request_id: run, control_id: paused.control.control_id, reason: "interop" });
+  await call(control, "Resume", {
+    request_id: run, control_ids: [paused.control.control_id], etag: paused.control.etag, reason: "interop",
+    immediate: {},
+  });
 
   let life;
   for (let tries = 0; tries < 100; tries += 1) {

@@ -35,7 +35,13 @@ async def pause(scenario: Scenario) -> control_pb2.ExecutionControl:
 
 async def resume(scenario: Scenario, control: control_pb2.ExecutionControl) -> datetime:
     asked = datetime.now(UTC)
-    request = control_pb2.ResumeRequest(request_id=str(uuid7()), control_id=control.control_id, reason="a test goes on")
+    request = control_pb2.ResumeRequest(
+        request_id=str(uuid7()),
+        control_ids=[control.control_id],
+        etag=control.etag,
+        reason="a test goes on",
+        immediate=control_pb2.Immediate(),
+    )
     await scenario.stubs.control.Resume(request, timeout=30)
     return asked
 

@@ -57,7 +57,14 @@ async def test_the_kill_switch_blocks_the_gate_and_stops_the_executor(tmp_path: 
         assert sent < 300
         await eventually(acme.volume, lambda volume: volume.held.total > 0)
         await acme.stubs.control.Resume(
-            control_pb2.ResumeRequest(request_id="go", control_id=control.control_id, reason="go on"), timeout=30
+            control_pb2.ResumeRequest(
+                request_id="go",
+                control_ids=[control.control_id],
+                etag=control.etag,
+                reason="go on",
+                immediate=control_pb2.Immediate(),
+            ),
+            timeout=30,
         )
         await acme.sent_reaches(len(before) + len(held) + len(other))
 
@@ -70,7 +77,9 @@ async def test_the_timeline_returns_the_expected_events(tmp_path: Path) -> None:
         control = (await acme.stubs.control.Pause(request, timeout=30)).control
         (held,) = await acme.submit(leads(1), hold_if_paused=True)
         await acme.stubs.control.Resume(
-            control_pb2.ResumeRequest(request_id="go", control_id=control.control_id, reason="price corrected"),
+            control_pb2.ResumeRequest(
+                request_id="go", control_ids=[control.control_id], etag=control.etag, reason="price corrected"
+            ),
             timeout=30,
         )
 

@@ -25,7 +25,7 @@ FOREIGN: dict[str, Call] = {
         control_pb2.GetExecutionControlRequest(control_id=control_id)
     ),
     "resume": lambda they, _, control_id: they.stubs.control.Resume(
-        control_pb2.ResumeRequest(request_id="r", control_id=control_id, reason="not mine")
+        control_pb2.ResumeRequest(request_id="r", control_ids=[control_id], etag="v1.0", reason="not mine")
     ),
 }
 

@@ -13,6 +13,7 @@ from control.application.ports import Snapshot, Snapshots
 from control.application.sessions import session_ended
 from control.domain.coverage import Coverage, Sending
 from control.domain.fence import granted_ttl
+from control.domain.pace import FULL, Pace, pace_of
 from control.domain.pause import Pause
 from kernel.errors import Failure
 from kernel.ids import SessionId
@@ -25,12 +26,13 @@ _TRIES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdicts:
-    """For each sending asked about, in order, the live pauses that cover it: none means that it may begin.
+    """For each sending asked about, in order, the live pauses that cover it: none means that it may begin, at its pace.
 
     `ttl` is how long that holds, counted by the one who asked from before the question left.
     """
 
     covering: Sequence[Sequence[Pause]]
+    paces: Sequence[Pace]
     snapshot: Snapshot
     ttl: timedelta
 
@@ -75,7 +77,12 @@ class Checks:
             covering: Sequence[Sequence[Pause]] = [()] * len(sendings)
         else:
             covering = [coverage.of(sending) for sending in sendings]
-        return Verdicts(covering=covering, snapshot=snapshot, ttl=granted_ttl(self._ttl, snapshot.ttl_max))
+        return Verdicts(
+            covering=covering,
+            paces=_paces(snapshot, sendings),
+            snapshot=snapshot,
+            ttl=granted_ttl(self._ttl, snapshot.ttl_max),
+        )
 
     async def _fresh(self, organizations: Iterable[str], session_id: SessionId | None) -> tuple[Snapshot, Coverage]:
         if self._next is None:
@@ -133,3 +140,10 @@ class Checks:
             if snapshot.beat >= newest and self._heart.is_fresh:
                 return snapshot
         raise stale()
+
+
+def _paces(snapshot: Snapshot, sendings: Sequence[Sending]) -> Sequence[Pace]:
+    if not snapshot.resumed:
+        return [FULL] * len(sendings)
+    resumed = Coverage(snapshot.resumed)
+    return [pace_of(resumed, sending, snapshot.at) for sending in sendings]

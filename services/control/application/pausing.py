@@ -1,12 +1,14 @@
 """Pause: commit it, then wait for its fence. Knows not how a fence comes to stand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
-from control.application.ports import Changes, Fences
+from control.application.ports import Change, Changes, Fences, Seen
 from control.domain.authority import Requester, Wish, demand_reasonable_end, order_of
-from control.domain.pause import Order, Pause, State
+from control.domain.etag import Etag
+from control.domain.pause import PLATFORM, Order, Pause, State
 from kernel.errors import Failure, Kind
 from kernel.ids import ControlId
 
@@ -27,26 +29,27 @@ async def pause(
     fences: Fences,
     new_id: Callable[[], UUID],
     committed: Callable[[], None],
-) -> Pause:
+) -> Seen:
     """Return the pause, FENCED or, with Wait.COMMITTED, perhaps still PAUSING.
 
     If the caller goes away the pause stands and is fenced all the same. Raises Failure ABORTED if it ended meanwhile.
     """
-    found = await _commit(order_of(wish, requester), changes=changes, fences=fences, new_id=new_id, committed=committed)
+    seen = await _commit(order_of(wish, requester), changes=changes, fences=fences, new_id=new_id, committed=committed)
+    found = seen.pause
     if found.state is State.PAUSING and wait is Wait.FENCED:
         found = await fences.settled(found)
     if not found.state.is_live:
         raise _ended(found)
-    return found
+    return replace(seen, pause=found)
 
 
 async def _commit(
     order: Order, *, changes: Changes, fences: Fences, new_id: Callable[[], UUID], committed: Callable[[], None]
-) -> Pause:
+) -> Seen:
     async with changes.change(order.organization_id) as change:
         known = await change.find_ordered(peer=order.peer, request_id=order.request_id)
         if known is not None:
-            return _same(known, order)
+            return _seen(_same(known, order), change)
         demand_reasonable_end(order, change.now)
         control_id = ControlId(new_id())
         begun = Pause.begin(
@@ -55,7 +58,14 @@ async def _commit(
         await change.write(begun)
     fences.committed(begun)  # nothing is awaited since the commit was acknowledged
     committed()
-    return begun
+    return _seen(begun, change)
+
+
+def _seen(pause: Pause, change: Change) -> Seen:
+    """Return the pause as of its begin: whatever began later, whoever asked for it has not seen."""
+    platform = pause.begun_version if pause.organization_id == PLATFORM else change.platform_version
+    etag = Etag(organization_version=pause.begun_version, platform_version=platform)
+    return Seen(pause=pause, etag=etag, at=change.now)
 
 
 def _same(known: Pause, order: Order) -> Pause:

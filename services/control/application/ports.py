@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from control.domain.etag import Etag
 from control.domain.pause import Pause
 from kernel.ids import ControlId, OrganizationId, SessionId
 
@@ -28,6 +29,11 @@ class Change(Protocol):
         """The version that the next write makes."""
         ...
 
+    @property
+    def platform_version(self) -> int:
+        """The platform's version as it was before this transaction began to wait for its own."""
+        ...
+
     async def find(self, control_id: ControlId) -> Pause | None:
         """Return a pause of the organization."""
         ...
@@ -36,8 +42,12 @@ class Change(Protocol):
         """Return the pause that a request id already made."""
         ...
 
-    async def find_lifted(self, request_id: str) -> Pause | None:
-        """Return the pause that a resume's request id already lifted."""
+    async def find_lifted(self, request_id: str) -> Sequence[Pause]:
+        """Return the pauses that a resume's request id already lifted."""
+        ...
+
+    async def live(self) -> Sequence[Pause]:
+        """Return the live pauses of the organization and of the platform."""
         ...
 
     async def write(self, pause: Pause) -> None:
@@ -61,6 +71,15 @@ class Unfenced:
     is_acknowledged: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A pause as it was read, with the etag and the time (the database's) of that read."""
+
+    pause: Pause
+    etag: Etag
+    at: datetime
+
+
 class Pauses(Protocol):
     """Reads of committed pauses."""
 
@@ -68,7 +87,13 @@ class Pauses(Protocol):
         """Return a pause of one of `organizations`."""
         ...
 
-    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Pause]:
+    async def read(
+        self, control_ids: Collection[ControlId], organizations: Collection[OrganizationId]
+    ) -> Sequence[Seen]:
+        """Return those of the pauses that are of one of `organizations`."""
+        ...
+
+    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Seen]:
         """Return the live pauses of `organizations`, the oldest first."""
         ...
 
@@ -97,11 +122,14 @@ class Deadlines(Protocol):
 class Snapshot:
     """What one statement saw: versions and live pauses of the organizations asked for and of the platform.
 
+    `resumed` are the lifted ones whose ramp or canary is under way; `at` is the time, on the database's clock.
     `beat` is the number of this replica's newest heartbeat that the same statement saw; `live_sessions` are those asked
     for that it saw and that had not ended.
     """
 
     pauses: Sequence[Pause]
+    resumed: Sequence[Pause]
+    at: datetime
     versions: Mapping[str, int]
     ttl_max: timedelta
     beat: int

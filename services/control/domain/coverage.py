@@ -1,4 +1,4 @@
-"""Which pauses cover what. Knows no state beyond that the pauses it is given are live."""
+"""Which pauses cover what. Knows nothing of the state of the pauses it is given."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ class Sending:
 
 
 class Coverage:
-    """Live pauses, laid out so that each question costs a few look-ups however many pauses there are."""
+    """Pauses, laid out so that each question costs a few look-ups however many pauses there are."""
 
     def __init__(self, pauses: Iterable[Pause]) -> None:
         self._whole: defaultdict[str, list[Pause]] = defaultdict(list)
@@ -33,7 +33,7 @@ class Coverage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is paused."""
+        """Whether it covers nothing."""
         return not self._whole and not self._narrow
 
     def of(self, sending: Sending) -> Sequence[Pause]:

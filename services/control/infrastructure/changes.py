@@ -1,19 +1,18 @@
 """The transactions that change pauses: state, version, event and notification in one commit. Knows no rule."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from chassis.database import Database, Queries, Query, Transaction
 from chassis.outbox import Outbox
-from control.domain.pause import Pause, State
+from control.domain.pause import PLATFORM, Pause, State
 from control.infrastructure.events import event_of
 from control.infrastructure.rows import order_columns, pause_of, state_columns
 from kernel.ids import ControlId, OrganizationId
 from whatlead.audit.v1 import event_pb2
 
 AUDIT = "audit"
-_LIVE = [state.value for state in State if state.is_live]
 
 
 class LostPause(Exception):
@@ -30,6 +29,7 @@ class PostgresChange:
         organization_id: OrganizationId,
         *,
         version: int,
+        platform_version: int,
         now: datetime,
         ttl_max: timedelta,
     ) -> None:
@@ -37,6 +37,7 @@ class PostgresChange:
         self._queries = queries
         self._organization_id = organization_id
         self._version = version
+        self.platform_version = platform_version
         self.now = now
         self.ttl_max = ttl_max
         self.events: list[bytes] = []
@@ -49,8 +50,14 @@ class PostgresChange:
     async def find(self, control_id: ControlId) -> Pause | None:
         """Return a pause of the organization."""
         return await self._one(
-            self._queries.find_pause, organization_ids=[self._organization_id], control_id=control_id
+            self._queries.find_pauses, organization_ids=[self._organization_id], control_ids=[control_id]
         )
+
+    async def live(self) -> Sequence[Pause]:
+        """Return the live pauses of the organization and of the platform."""
+        organizations = [*{self._organization_id, PLATFORM}]
+        rows = await self._tx.fetch(self._queries.list_live_pauses, organization_ids=organizations)
+        return [pause_of(row) for row in rows]
 
     async def find_ordered(self, *, peer: str, request_id: str) -> Pause | None:
         """Return the pause that a request id already made."""
@@ -61,19 +68,19 @@ class PostgresChange:
             request_id=request_id,
         )
 
-    async def find_lifted(self, request_id: str) -> Pause | None:
-        """Return the pause that a resume's request id already lifted."""
-        return await self._one(
-            self._queries.find_lifted_pause, organization_id=self._organization_id, request_id=request_id
+    async def find_lifted(self, request_id: str) -> Sequence[Pause]:
+        """Return the pauses that a resume's request id already lifted."""
+        rows = await self._tx.fetch(
+            self._queries.find_lifted_pauses, organization_id=self._organization_id, request_id=request_id
         )
+        return [pause_of(row) for row in rows]
 
     async def write(self, pause: Pause) -> None:
         """Keep the pause and its version, add its event, and wake those who follow."""
-        columns = state_columns(pause)
         if pause.state is State.PAUSING:
-            touched = await self._tx.execute(self._queries.insert_pause, **columns, **order_columns(pause))
+            touched = await self._tx.execute(self._queries.insert_pause, **order_columns(pause))
         else:
-            touched = await self._tx.execute(self._queries.update_pause, **columns, before=_LIVE)
+            touched = await self._tx.execute(self._queries.update_pause, **state_columns(pause))
         if touched != 1:
             raise LostPause(f"{pause.control_id} could not become {pause.state}")
         self._version = pause.version
@@ -101,7 +108,13 @@ class PostgresChanges:
             if held is None:
                 raise LostPause("the permit limit has no row")
             change = PostgresChange(
-                tx, self._queries, organization_id, version=held.version, now=held.now, ttl_max=held.ttl_max
+                tx,
+                self._queries,
+                organization_id,
+                version=held.version,
+                platform_version=held.platform_version,
+                now=held.now,
+                ttl_max=held.ttl_max,
             )
             yield change
             if change.events:

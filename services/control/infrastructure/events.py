@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from opentelemetry import trace
 
 from control.domain.pause import Pause, Scope, State
+from control.domain.resumption import AFTER_CANARY, Canary, Immediate, Plan, Ramp
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 
@@ -26,7 +27,7 @@ def event_of(pause: Pause) -> event_pb2.OperationalEvent:
         organization_id=pause.organization_id,
         aggregate_type=event_pb2.AGGREGATE_TYPE_CONTROL,
         aggregate_id=str(pause.control_id),
-        type=TYPES[pause.state],
+        type=_type_of(pause),
         occurred_at=timestamp(pause.changed_at),
         producer=PRODUCER,
         trace_id=_trace_id(),
@@ -36,10 +37,11 @@ def event_of(pause: Pause) -> event_pb2.OperationalEvent:
         pause=event_pb2.PauseDetail(
             scope=order.scope.value,
             target=order.target,
-            note=pause.ending.reason if pause.ending and pause.state is State.RESUMED else order.reason,
+            note=_note_of(pause),
             source=order.source.value,
             paused_at=timestamp(pause.created_at),
             control_version=pause.version,
+            plan=_plan_of(pause),
         ),
     )
     if order.paused_until is not None:
@@ -47,6 +49,40 @@ def event_of(pause: Pause) -> event_pb2.OperationalEvent:
     if pause.fenced_at is not None:
         event.pause.fenced_at.CopyFrom(timestamp(pause.fenced_at))
     return event
+
+
+def _type_of(pause: Pause) -> event_pb2.EventType.ValueType:
+    if pause.resumption is None or pause.resumption.settled_at is None:
+        return TYPES[pause.state]
+    if pause.resumption.failure is not None:
+        return event_pb2.EVENT_TYPE_EXECUTION_CANARY_FAILED
+    return event_pb2.EVENT_TYPE_EXECUTION_CANARY_PASSED
+
+
+def _note_of(pause: Pause) -> str:
+    if pause.resumption is None or pause.ending is None:
+        return pause.order.reason
+    if pause.resumption.failure is not None:
+        return f"pause {pause.resumption.failure.control_id} took its place"
+    return pause.ending.reason
+
+
+def _plan_of(pause: Pause) -> str:
+    """Return how it goes on now, in words; nothing after a canary that failed."""
+    if pause.resumption is None or pause.resumption.failure is not None:
+        return ""
+    return plan_words(pause.resumption.plan if pause.resumption.settled_at is None else AFTER_CANARY)
+
+
+def plan_words(plan: Plan) -> str:
+    """Return a plan in words."""
+    match plan:
+        case Immediate():
+            return "IMMEDIATE"
+        case Ramp(from_share=from_share, duration=duration):
+            return f"RAMP from {100 * from_share:g} % in {duration.total_seconds():g} s"
+        case Canary(sends=sends, watch=watch, max_failure_share=share):
+            return f"CANARY of {sends}, at most {100 * share:g} % failed, watched for {watch.total_seconds():g} s"
 
 
 def timestamp(moment: datetime) -> Timestamp:

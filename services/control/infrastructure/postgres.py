@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chassis.database import Database, Queries
-from control.application.ports import Agenda, News, Snapshot, Unfenced
+from control.application.ports import Agenda, News, Seen, Snapshot, Unfenced
 from control.domain.pause import PLATFORM, Pause, Scope
-from control.infrastructure.rows import pause_of
+from control.infrastructure.rows import pause_of, seen_of
 from kernel.errors import Failure, Kind
 from kernel.ids import ControlId, OrganizationId, SessionId
 
@@ -31,17 +31,24 @@ class PostgresPauses:
 
     async def find(self, control_id: ControlId, organizations: Collection[OrganizationId]) -> Pause | None:
         """Return a pause of one of `organizations`."""
-        async with self._database.autocommit() as connection:
-            row = await connection.fetch_one(
-                self._queries.find_pause, control_id=control_id, organization_ids=list(organizations)
-            )
-        return None if row is None else pause_of(row)
+        seen = await self.read([control_id], organizations)
+        return seen[0].pause if seen else None
 
-    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Pause]:
+    async def read(
+        self, control_ids: Collection[ControlId], organizations: Collection[OrganizationId]
+    ) -> Sequence[Seen]:
+        """Return those of the pauses that are of one of `organizations`."""
+        async with self._database.autocommit() as connection:
+            rows = await connection.fetch(
+                self._queries.find_pauses, control_ids=list(control_ids), organization_ids=list(organizations)
+            )
+        return [seen_of(row) for row in rows]
+
+    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Seen]:
         """Return the live pauses of `organizations`, the oldest first."""
         async with self._database.autocommit() as connection:
             rows = await connection.fetch(self._queries.list_live_pauses, organization_ids=list(organizations))
-        return [pause_of(row) for row in rows]
+        return [seen_of(row) for row in rows]
 
     async def unfenced(self) -> Sequence[Unfenced]:
         """Return all pauses that are PAUSING, read with one statement."""
@@ -49,7 +56,7 @@ class PostgresPauses:
             rows = await connection.fetch(self._queries.list_unfenced_pauses)
         return [Unfenced(pause=pause_of(row), is_acknowledged=row.is_acknowledged) for row in rows]
 
-    async def page(self, filter_: Filter, *, before: ControlId | None, count: int) -> Sequence[Pause]:
+    async def page(self, filter_: Filter, *, before: ControlId | None, count: int) -> Sequence[Seen]:
         """Return up to `count` pauses older than `before`, the newest first."""
         async with self._database.autocommit() as connection:
             rows = await connection.fetch(
@@ -61,7 +68,7 @@ class PostgresPauses:
                 before=before,
                 count=count,
             )
-        return [pause_of(row) for row in rows]
+        return [seen_of(row) for row in rows]
 
     async def agenda(self) -> Agenda:
         """Return the pauses whose time is over, and how far off the next one is."""
@@ -100,8 +107,11 @@ class PostgresSnapshots:
             )
         if not rows or rows[0].is_standby:
             raise Failure(Kind.UNAVAILABLE, "DATABASE_UNAVAILABLE", "the database that answered is not the primary")
+        concerned = [pause_of(row) for row in rows if row.control_id is not None]
         return Snapshot(
-            pauses=[pause_of(row) for row in rows if row.control_id is not None],
+            pauses=[pause for pause in concerned if pause.state.is_live],
+            resumed=[pause for pause in concerned if not pause.state.is_live],
+            at=rows[0].read_at,
             versions={row.versioned_id: row.organization_version for row in rows},
             ttl_max=rows[0].permit_ttl_max,
             beat=rows[0].beat,

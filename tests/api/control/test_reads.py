@@ -31,7 +31,7 @@ async def test_a_check_answers_each_scope_with_both_versions_and_the_ttl(control
     client, platform = control.caller(), control.caller(role="platform", organization_id="", subject="ops")
     made = (await client.Pause(pause_request(reason="wrong template", wait=COMMITTED))).control
     everything = (await platform.Pause(pause_request(scope=pb.SCOPE_PLATFORM, wait=COMMITTED))).control
-    await platform.Resume(resume_request(everything.control_id))
+    await platform.Resume(resume_request(everything))
     asked = [
         pb.ExecutionScope(organization_id="demo", campaign_id="welcome"),
         pb.ExecutionScope(organization_id="demo", campaign_id="spring"),
@@ -89,7 +89,7 @@ async def test_a_check_asked_after_pause_answered_is_never_allowed(control: Cont
 
         await eventually(enough)
         committed_at = float("inf")
-        await client.Resume(resume_request(made.control_id, f"go-{number}"))
+        await client.Resume(resume_request(made, request_id=f"go-{number}"))
     running = False
     await asyncio.gather(*askers)
 
@@ -220,7 +220,7 @@ async def test_a_watch_sees_the_changes_that_any_replica_makes(control: Control,
         assert [one.control_id for one in caller[0].snapshot.controls] == [before.control_id]
         made = (await control.caller().Pause(pause_request("b"), timeout=10)).control
         await control.caller(organization_id="foreign").Pause(pause_request("c", target="foreign", wait=COMMITTED))
-        await control.caller().Resume(resume_request(made.control_id))
+        await control.caller().Resume(resume_request(made))
 
         async def all_seen() -> bool:
             return ("welcome", pb.CONTROL_STATE_RESUMED) in changes(caller) and any(

@@ -18,6 +18,7 @@ from control.application.waiting import Hints
 from control.domain.authority import Caller, Role, Wish
 from control.domain.fence import FenceRule
 from control.domain.pause import PLATFORM, Pause, Scope
+from control.domain.resumption import Immediate, Ramp
 from kernel.clock import SystemClock
 from kernel.errors import Failure
 from kernel.ids import OrganizationId, uuid7
@@ -32,7 +33,9 @@ async def test_a_change_keeps_all_that_the_record_says(store: Store) -> None:
         fenced = begun.fence(version=change.next_version, at=change.now)
         await change.write(fenced)
     async with store.changes.change(OrganizationId("demo")) as change:
-        lifted = fenced.resume(version=change.next_version, at=change.now, by="eva", reason="fixed", request_id="go-1")
+        lifted = fenced.resume(
+            version=change.next_version, at=change.now, by="eva", reason="fixed", request_id="go-1", plan=Ramp()
+        )
         await change.write(lifted)
 
     assert await store.pauses.find(begun.control_id, {OrganizationId("demo")}) == lifted
@@ -77,7 +80,10 @@ async def _lift_and_fail(store: Store, begun: Pause) -> None:
     async with store.changes.change(OrganizationId("demo")) as change:
         found = await change.find(begun.control_id)
         assert found is not None
-        await change.write(found.resume(version=change.next_version, at=change.now, by="a", reason="b", request_id="c"))
+        lifted = found.resume(
+            version=change.next_version, at=change.now, by="a", reason="b", request_id="c", plan=Immediate()
+        )
+        await change.write(lifted)
         raise RuntimeError("rolled back")
 
 
@@ -133,7 +139,14 @@ async def test_resume_expiry_and_fence_at_once_make_one_event_a_transition(
     await asyncio.sleep(0.055 + attempt * 0.002)
 
     async def lift(replica: Store, request_id: str) -> None:
-        asked = Lift(request_id=request_id, control_id=begun.control_id, reason="fixed")
+        (seen,) = await replica.pauses.read([begun.control_id], {begun.organization_id})
+        asked = Lift(
+            request_id=request_id,
+            control_ids=[begun.control_id],
+            etag=seen.etag,
+            reason="fixed",
+            plan=Immediate(),
+        )
         await resume(asked, ANA, changes=replica.changes, pauses=replica.pauses, committed=hints.give)
 
     lifts = await asyncio.gather(lift(store, "go-1"), lift(second, "go-2"), return_exceptions=True)
@@ -191,7 +204,7 @@ async def test_requests_with_one_id_at_once_at_two_replicas_make_one_pause(store
 
     made = await asyncio.gather(*(ask(replica) for replica in (store, second) for _ in range(4)))
 
-    assert len({one.control_id for one in made}) == 1
+    assert len({seen.pause.control_id for seen in made}) == 1
     assert len(await store.events()) == 1
 
 

@@ -16,6 +16,7 @@ from control.application.checking import Checks
 from control.application.heartbeat import Heart
 from control.domain.coverage import Sending
 from control.domain.pause import PLATFORM, Pause, Scope, State
+from control.domain.resumption import Immediate
 from control.infrastructure.notifications import listen
 from control.infrastructure.postgres import Filter
 from kernel.clock import SystemClock
@@ -54,6 +55,7 @@ async def lift(store: Store, pause: Pause) -> Pause:
             by="ana",
             reason="fixed",
             request_id=f"go-{pause.order.request_id}",
+            plan=Immediate(),
         )
         await change.write(lifted)
     return lifted
@@ -189,8 +191,8 @@ async def test_pages_go_through_all_once_newest_first(store: Store) -> None:
     everything = Filter(organizations=(DEMO, PLATFORM), live_only=False, scope=None, target="")
     pages, before = [], None
     while page := await store.pauses.page(everything, before=before, count=3):
-        pages.append([pause.control_id for pause in page])
-        before = page[-1].control_id
+        pages.append([seen.pause.control_id for seen in page])
+        before = page[-1].pause.control_id
 
     assert [len(page) for page in pages] == [3, 3, 2]
     assert sorted((pause.control_id for pause in made), reverse=True) == [one for page in pages for one in page]
@@ -216,7 +218,7 @@ async def test_a_list_is_of_what_was_asked_for(
     asked = Filter(organizations=(DEMO, PLATFORM), live_only=live_only, scope=scope, target=target)
     found = await store.pauses.page(asked, before=None, count=50)
 
-    assert {pause.order.request_id for pause in found} == expected
+    assert {seen.pause.order.request_id for seen in found} == expected
 
 
 async def test_a_change_is_heard_and_heard_again_after_the_connection_broke(store: Store, databases: Databases) -> None:
@@ -265,11 +267,12 @@ def _explained(name: str) -> Query:
 _MANY_ENDED = """
 INSERT INTO pause (
     organization_id, control_id, scope, target, reason, source, paused_until, paused_by, peer, request_id, state,
-    version, ttl_max, created_at, fenced_at, ended_at, ended_by, end_reason, resume_request_id, changed_in
+    version, ttl_max, created_at, fenced_at, ended_at, ended_by, end_reason, resume_request_id, changed_in,
+    begun_version, plan, full_pace_at
 )
 SELECT
     'org-' || number % 50, gen_random_uuid(), 'CAMPAIGN', 'welcome', 'r', 'MANUAL', now(), 'ana', '', 'p' || number,
     'RESUMED', 3, interval '500 milliseconds', now(), now(), now(), 'ana', 'r', 'g' || number,
-    CAST(CAST(number AS text) AS xid8)
+    CAST(CAST(number AS text) AS xid8), 1, 'IMMEDIATE', now()
 FROM generate_series(1, 20000) AS number;
 """

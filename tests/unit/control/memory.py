@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from control.application.ports import Agenda, Endings, News, Snapshot, Unfenced
+from control.application.ports import Agenda, Endings, News, Seen, Snapshot, Unfenced
+from control.domain.etag import Etag
 from control.domain.pause import PLATFORM, Order, Pause, Scope, Source, State
+from control.domain.resumption import ResumptionState
 from kernel.errors import Failure, Kind
 from kernel.ids import ControlId, OrganizationId, SessionId
 
@@ -92,14 +94,26 @@ class MemoryChange:
     def next_version(self) -> int:
         return self.store.versions[self.organization_id] + len(self.events) + 1
 
+    @property
+    def platform_version(self) -> int:
+        return self.store.versions[PLATFORM]
+
     async def find(self, control_id: ControlId) -> Pause | None:
         return await self._first(lambda pause: pause.control_id == control_id)
+
+    async def live(self) -> Sequence[Pause]:
+        await asyncio.sleep(0)
+        everything = {**self.store.pauses, **self.written}.values()
+        mine = [pause for pause in everything if pause.organization_id in (self.organization_id, PLATFORM)]
+        return [pause for pause in mine if pause.state.is_live]
 
     async def find_ordered(self, *, peer: str, request_id: str) -> Pause | None:
         return await self._first(lambda pause: (pause.order.peer, pause.order.request_id) == (peer, request_id))
 
-    async def find_lifted(self, request_id: str) -> Pause | None:
-        return await self._first(lambda pause: pause.ending is not None and pause.ending.request_id == request_id)
+    async def find_lifted(self, request_id: str) -> Sequence[Pause]:
+        await asyncio.sleep(0)
+        mine = [pause for pause in self.store.pauses.values() if pause.organization_id == self.organization_id]
+        return [pause for pause in mine if pause.ending is not None and pause.ending.request_id == request_id]
 
     async def write(self, pause: Pause) -> None:
         await asyncio.sleep(0)
@@ -155,9 +169,22 @@ class Memory:
         found = self.pauses.get(control_id)
         return found if found is not None and found.organization_id in organizations else None
 
-    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Pause]:
+    async def read(
+        self, control_ids: Collection[ControlId], organizations: Collection[OrganizationId]
+    ) -> Sequence[Seen]:
         self._demand_up()
-        return [pause for pause in self._live() if pause.organization_id in organizations]
+        found = [self.pauses[control_id] for control_id in control_ids if control_id in self.pauses]
+        return [self.seen(pause) for pause in found if pause.organization_id in organizations]
+
+    async def live(self, organizations: Collection[OrganizationId]) -> Sequence[Seen]:
+        self._demand_up()
+        return [self.seen(pause) for pause in self._live() if pause.organization_id in organizations]
+
+    def seen(self, pause: Pause) -> Seen:
+        """Return the pause as a reader of its organization sees it now."""
+        versions = (self.versions[pause.organization_id], self.versions[PLATFORM])
+        etag = Etag(organization_version=versions[0], platform_version=versions[1])
+        return Seen(pause=pause, etag=etag, at=self.clock.now())
 
     async def unfenced(self) -> Sequence[Unfenced]:
         self._demand_up()
@@ -228,6 +255,8 @@ class Memory:
         ids = {*organizations, PLATFORM}
         return Snapshot(
             pauses=[pause for pause in self._live() if pause.organization_id in ids],
+            resumed=[one for one in self.pauses.values() if self._is_under_way(one) and one.organization_id in ids],
+            at=self.clock.now(),
             versions={organization_id: self.versions[organization_id] for organization_id in ids},
             ttl_max=self.ttl_max,
             beat=self.beats,
@@ -249,6 +278,10 @@ class Memory:
 
     def _live(self) -> list[Pause]:
         return [pause for pause in self.pauses.values() if pause.state.is_live]
+
+    def _is_under_way(self, pause: Pause) -> bool:
+        under_way = (ResumptionState.CANARY, ResumptionState.RAMPING)
+        return pause.resumption is not None and pause.resumption.state(self.clock.now()) in under_way
 
     def _demand_up(self) -> None:
         if self.down:

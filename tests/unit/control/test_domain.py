@@ -12,6 +12,7 @@ from tests.unit.control.memory import START, TTL_MAX, order
 from control.domain.coverage import Coverage, Sending, ends_at, overlaps
 from control.domain.fence import FenceRule, granted_ttl
 from control.domain.pause import PLATFORM, Pause, Scope, State
+from control.domain.resumption import Immediate
 from kernel.ids import ControlId, OrganizationId, uuid7
 
 LATER = START + timedelta(seconds=5)
@@ -29,7 +30,7 @@ def in_state(state: State) -> Pause:
         case State.FENCED:
             return pause.fence(version=2, at=START)
         case State.RESUMED:
-            return pause.resume(version=2, at=START, by="ana", reason="fixed", request_id="go-1")
+            return pause.resume(version=2, at=START, by="ana", reason="fixed", request_id="go-1", plan=Immediate())
         case State.EXPIRED:
             return pause.expire(version=2, at=LATER)
 
@@ -48,7 +49,7 @@ def move(pause: Pause, step: str) -> Pause:
         case "fence":
             return pause.fence(version=3, at=LATER)
         case "resume":
-            return pause.resume(version=3, at=LATER, by="eva", reason="fixed", request_id="go-2")
+            return pause.resume(version=3, at=LATER, by="eva", reason="fixed", request_id="go-2", plan=Immediate())
         case _:
             return pause.expire(version=3, at=LATER)
 

@@ -16,6 +16,7 @@ from control.application.waiting import Hints
 from control.domain.authority import Caller, Role, Wish
 from control.domain.fence import FenceRule
 from control.domain.pause import Pause, Scope, State
+from control.domain.resumption import Immediate
 from kernel.errors import Failure, Kind
 from kernel.ids import OrganizationId, SessionId, uuid7
 
@@ -62,6 +63,9 @@ class Replica:
         self, request_id: str = "stop-1", *, wait: Wait = Wait.FENCED, reason: str = "wrong"
     ) -> asyncio.Task[Pause]:
         """Ask for a pause of campaign `welcome`."""
+        return asyncio.create_task(self._pause(request_id, wait, reason))
+
+    async def _pause(self, request_id: str, wait: Wait, reason: str) -> Pause:
         wish = Wish(
             request_id=request_id,
             scope=Scope.CAMPAIGN,
@@ -71,24 +75,29 @@ class Replica:
             organization_id="",
             source=None,
         )
-        return asyncio.create_task(
-            pause(
-                wish,
-                ANA,
-                wait,
-                changes=self.store,
-                fences=self.fences,
-                new_id=uuid7,
-                committed=self.hints.give,
-            )
+        seen = await pause(
+            wish,
+            ANA,
+            wait,
+            changes=self.store,
+            fences=self.fences,
+            new_id=uuid7,
+            committed=self.hints.give,
         )
+        return seen.pause
 
     async def resume(self, target: Pause, request_id: str = "go-1", *, reason: str = "fixed") -> list[Pause]:
         """Lift `target`; return what remains."""
-        lift = Lift(request_id=request_id, control_id=target.control_id, reason=reason)
+        lift = Lift(
+            request_id=request_id,
+            control_ids=[target.control_id],
+            etag=self.store.seen(target).etag,
+            reason=reason,
+            plan=Immediate(),
+        )
         lifted = await resume(lift, ANA, changes=self.store, pauses=self.store, committed=self.hints.give)
-        assert lifted.pause.state is State.RESUMED
-        return list(lifted.remaining)
+        assert [one.pause.state for one in lifted.pauses] == [State.RESUMED]
+        return [one.pause for one in lifted.remaining]
 
 
 @pytest.fixture

@@ -17,7 +17,17 @@ SELECT
     ended_at,
     ended_by,
     end_reason,
-    resume_request_id
+    resume_request_id,
+    begun_version,
+    plan,
+    ramp_from,
+    ramp_duration,
+    canary_sends,
+    canary_watch,
+    canary_max_failure_share,
+    full_pace_at,
+    canary_failed_at,
+    failed_control_id
 FROM pause
 WHERE organization_id = :organization_id
   AND peer = :peer

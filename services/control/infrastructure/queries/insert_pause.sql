@@ -16,14 +16,10 @@ INSERT INTO pause (
     peer,
     request_id,
     state,
+    begun_version,
     version,
     ttl_max,
-    created_at,
-    fenced_at,
-    ended_at,
-    ended_by,
-    end_reason,
-    resume_request_id
+    created_at
 )
 SELECT
     :organization_id,
@@ -38,11 +34,7 @@ SELECT
     :request_id,
     :state,
     CAST(:version AS bigint),
+    CAST(:version AS bigint),
     CAST(:ttl_max AS interval),
-    CAST(:created_at AS timestamptz),
-    CAST(:fenced_at AS timestamptz),
-    CAST(:ended_at AS timestamptz),
-    CAST(:ended_by AS text),
-    CAST(:end_reason AS text),
-    CAST(:resume_request_id AS text)
+    CAST(:created_at AS timestamptz)
 FROM advanced

@@ -1,4 +1,17 @@
+-- Pauses and versions in one snapshot: an etag made of them hides no pause that its reader did not see.
 SELECT
+    statement_timestamp() AS read_at,
+    (
+        SELECT coalesce(max(control_version.version), 0)
+        FROM control_version
+        WHERE control_version.organization_id = ANY (CAST(:organization_ids AS text[]))
+          AND control_version.organization_id <> ''
+    ) AS organization_version,
+    (
+        SELECT control_version.version
+        FROM control_version
+        WHERE control_version.organization_id = ''
+    ) AS platform_version,
     organization_id,
     control_id,
     scope,
@@ -17,7 +30,17 @@ SELECT
     ended_at,
     ended_by,
     end_reason,
-    resume_request_id
+    resume_request_id,
+    begun_version,
+    plan,
+    ramp_from,
+    ramp_duration,
+    canary_sends,
+    canary_watch,
+    canary_max_failure_share,
+    full_pace_at,
+    canary_failed_at,
+    failed_control_id
 FROM pause
 WHERE organization_id = ANY (CAST(:organization_ids AS text[]))
   AND (CAST(:before AS uuid) IS NULL OR control_id < CAST(:before AS uuid))

@@ -20,7 +20,17 @@ SELECT
     pause.ended_at,
     pause.ended_by,
     pause.end_reason,
-    pause.resume_request_id
+    pause.resume_request_id,
+    pause.begun_version,
+    pause.plan,
+    pause.ramp_from,
+    pause.ramp_duration,
+    pause.canary_sends,
+    pause.canary_watch,
+    pause.canary_max_failure_share,
+    pause.full_pace_at,
+    pause.canary_failed_at,
+    pause.failed_control_id
 FROM (VALUES (1)) AS always (present)
 LEFT JOIN pause ON pause.state IN ('PAUSING', 'FENCED')
 ORDER BY pause.organization_id, pause.version
