@@ -168,7 +168,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
             "control_watch": ControlWatch(neighbours.control, paused=paused, ended=partial(wake, None)).run,
             "cooldowns": partial(end_cooldowns_until, cooling=waiting, works=store, wake=wake),
             "cancels": partial(settle_until, settle=settle),
-            "backlog": Backlog(outbox=outbox, handover=handover, clock=clock).run,
+            "backlog": Backlog(database=database, outbox=outbox, handover=handover, clock=clock).run,
         },
     )
 
