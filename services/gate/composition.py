@@ -26,7 +26,7 @@ from gate.application.returns import take_back
 from gate.application.signals import take_signals
 from gate.application.submit import submit
 from gate.application.suppressions import add_suppressions, remove_suppressions
-from gate.application.unpark import unpark
+from gate.application.unpark import Unpark
 from gate.grpc_api import GateApi, InstanceApi, PolicyApi, SignalApi
 from gate.grpc_api.intake import Intake
 from gate.infrastructure.backlog import Backlog
@@ -99,7 +99,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
             clock=clock,
             count=count_decisions,
         ),
-        unpark=partial(unpark, control=control, store=store, parked=waiting, clock=clock),
+        unpark=Unpark(control=control, store=store, parked=waiting, clock=clock),
         waiting=waiting,
         clock=clock,
         report=_report,
@@ -120,6 +120,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
         cancel=partial(cancel_intents, works=store, cancel_jobs=cancel_jobs, clock=clock),
         take_back=partial(take_back, control=control, store=store, clock=clock, wake=wake, count=count_decisions),
         reads=IntentReads(database=database),
+        paused=paused,
     )
     instances = InstanceApi(
         create=partial(create_instance, works=store, wake=wake),

@@ -115,7 +115,7 @@ def is_silent(decision: Decision, held: Held) -> bool:
     if decision.reason in (Reason.OPS_PAUSED, Reason.CONTROL_UNREACHABLE):
         return True
     unchanged = decision.reason is not None and decision.reason.value == held.standing.reason
-    return unchanged and decision.slot is None and held.standing.slot is None
+    return unchanged and decision.slot == held.standing.slot
 
 
 def wait_of(message: Message, decision: Decision) -> Wait:

@@ -1,8 +1,11 @@
 """What is known to be paused, as the watch tells it. An aid only: whether something may go out is asked of control."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from gate.domain.facts import Pause
 
 
 class PauseScope(StrEnum):
@@ -14,13 +17,22 @@ class PauseScope(StrEnum):
     PLATFORM = "PLATFORM"
 
 
+_Place = tuple[PauseScope, str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivePause:
-    """One live pause."""
+    """One live pause. Where it covers more than a target or an organization, these are empty."""
 
     scope: PauseScope
     organization_id: str
     target: str
+    pause: Pause
+
+    @property
+    def place(self) -> _Place:
+        """Return what it is found by."""
+        return self.scope, self.organization_id, self.target
 
 
 @dataclass(slots=True)
@@ -28,31 +40,35 @@ class PausedScopes:
     """The live pauses by their ids; none while the watch is broken."""
 
     _live: dict[str, LivePause] = field(default_factory=dict)
+    _at: dict[_Place, dict[str, Pause]] = field(default_factory=lambda: defaultdict(dict))
 
     def replace(self, live: Mapping[str, LivePause]) -> None:
         """Take over everything that is live now."""
-        self._live = dict(live)
+        self._live.clear()
+        self._at.clear()
+        for control_id, pause in live.items():
+            self.begin(control_id, pause)
 
     def begin(self, control_id: str, pause: LivePause) -> None:
         """Note a pause."""
         self._live[control_id] = pause
+        self._at[pause.place][control_id] = pause.pause
 
     def end(self, control_id: str) -> None:
         """Forget a pause that ended."""
-        self._live.pop(control_id, None)
+        ended = self._live.pop(control_id, None)
+        if ended is not None:
+            del self._at[ended.place][control_id]
+            if not self._at[ended.place]:
+                del self._at[ended.place]
 
-    def cover(self, organization_id: str, campaign_id: str, instance_id: str) -> bool:
-        """Tell whether a live pause is known to cover all that an intent could be sent from."""
-        for pause in self._live.values():
-            match pause.scope:
-                case PauseScope.PLATFORM:
-                    return True
-                case PauseScope.ORGANIZATION:
-                    covered = True
-                case PauseScope.CAMPAIGN:
-                    covered = pause.target == campaign_id
-                case PauseScope.INSTANCE:
-                    covered = bool(instance_id) and pause.target == instance_id
-            if covered and pause.organization_id == organization_id:
-                return True
-        return False
+    def covering(self, organization_id: str, campaign_id: str, instance_id: str) -> Sequence[Pause]:
+        """Return the live pauses that are known to cover all that an intent could be sent from."""
+        places: list[_Place] = [
+            (PauseScope.PLATFORM, "", ""),
+            (PauseScope.ORGANIZATION, organization_id, ""),
+            (PauseScope.CAMPAIGN, organization_id, campaign_id),
+        ]
+        if instance_id:
+            places.append((PauseScope.INSTANCE, organization_id, instance_id))
+        return [pause for place in places if place in self._at for pause in self._at[place].values()]

@@ -1,24 +1,28 @@
 """Release: decide QUEUED intents again exactly when they come due, in batches and fairly across organizations.
 
-What is due in a scope known to be paused is parked without a decision; unparking is beside this. Two replicas may
-run this: each row is claimed under the lock of its organization.
+What is due in a scope known to be paused is parked without a decision, unless it has expired; unparking is beside
+this. Two replicas may run this: each row is claimed under the lock of its organization.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from gate.application.again import decide_again, scopes_to_ask
 from gate.application.paused_scopes import PausedScopes
 from gate.application.ports import Asked, Control, CountDecisions, Deciding, Store
+from gate.domain.facts import Scope
 from gate.domain.words import IntentState
 from kernel.clock import Clock
 
 A_BATCH = 1_000
 AN_ORGANIZATION = 500
+# Each intent that comes due in a paused scope is parked once: by one statement for many, so that a pause wakes nobody
+# for every single one.
+AHEAD = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,12 @@ class Due:
     intent_id: UUID
     campaign_id: str
     instance_id: str
+    expire_time: datetime
+
+    @property
+    def scope(self) -> Scope:
+        """Return what may be paused of it; an empty instance stands for any of the organization's."""
+        return Scope(self.organization_id, self.instance_id, self.campaign_id)
 
 
 class Waiting(Protocol):
@@ -42,8 +52,8 @@ class Waiting(Protocol):
         """Return when the next comes due."""
         ...
 
-    async def park(self, dues: Sequence[Due], now: datetime) -> None:
-        """Have these wait for a resume, if they are still due."""
+    async def park(self, scopes: Collection[Scope], *, now: datetime, until: datetime, most: int) -> None:
+        """Have what comes due in these scopes until then wait for a resume, at most `most` of each."""
         ...
 
 
@@ -85,11 +95,14 @@ async def release_due(
     """Decide one batch of what is due. `after` is the organization at which the last round ended."""
     now = clock.now()
     dues = await waiting.due(now=now, after=after, most=A_BATCH, of_one=AN_ORGANIZATION)
-    parked = [due for due in dues if paused.cover(due.organization_id, due.campaign_id, due.instance_id)]
-    if parked:
-        await waiting.park(parked, now)
-    covered = {due.intent_id for due in parked}
-    free = [due for due in dues if due.intent_id not in covered]
+    covered = {
+        scope
+        for scope in {due.scope for due in dues}
+        if paused.covering(scope.organization_id, scope.campaign_id, scope.instance_id)
+    }
+    if covered:
+        await waiting.park(covered, now=now, until=now + AHEAD, most=A_BATCH)
+    free = [due for due in dues if due.scope not in covered or due.expire_time <= now]
     control_down = bool(free) and await _decide(free, control, store, clock, count)
     full = len(dues) >= A_BATCH
     return Released(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -11,7 +12,6 @@ from kernel.errors import Failure
 
 # Another replica's intents and missed events are found this late at the latest.
 _LOOK_AGAIN = 5.0
-_UNPARK_AGAIN = 30.0
 _AFTER_FAILURE = 1.0
 
 
@@ -22,7 +22,7 @@ class ReleaseLoop:
         self,
         *,
         release: Callable[[str], Awaitable[Released]],
-        unpark: Callable[[], Awaitable[bool]],
+        unpark: Callable[[], Awaitable[float]],
         waiting: Waiting,
         clock: Clock,
         report: Callable[[Failure], None],
@@ -67,10 +67,15 @@ class ReleaseLoop:
         """Do one round and return for how long to rest."""
         self._woken.clear()
         self._sleeps_until = None
-        if self._clock.boottime() >= self._unpark_at:
-            self._unpark_at = self._clock.boottime() + _UNPARK_AGAIN
-            if await self._unpark():
-                self._unpark_at = self._clock.boottime() + _AFTER_FAILURE
+        if not self._after and self._clock.boottime() >= self._unpark_at:
+            # Every organization had its turn since the last share was freed: none is kept waiting by what is freed.
+            self._unpark_at = math.inf
+            try:
+                again = await self._unpark()
+            except Failure:
+                self._unpark_at = 0.0
+                raise
+            self._unpark_at = min(self._unpark_at, self._clock.boottime() + again)
         released = await self._release(self._after)
         self._after = released.after
         if released.control_down:

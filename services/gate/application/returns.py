@@ -46,9 +46,9 @@ async def take_back(
             item = newest.get(key)
             if item is not None and held.standing.state is IntentState.APPROVED:
                 back.append(Held(message=held.message, standing=replace(held.standing, sequence=item.sequence)))
-        decided = await decide_again(tx, organizations, back, controls, clock)
+        decided = await decide_again(tx, organizations, back, controls.for_returns(), clock)
     if decided.waits:
-        wake(min(wait.due_at for wait in decided.waits))
+        wake(None if controls.shares else min(wait.due_at for wait in decided.waits))
     count(decided.verdicts)
     known = {(held.message.organization_id, held.message.intent_id) for held in found}
     return [item for item in returned if (item.organization_id, item.intent_id) not in known]

@@ -1,7 +1,7 @@
 """What a decision is made from. Knows nothing of where facts come from; holds no number and no text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -61,11 +61,20 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """One answer of control. Scopes that were not asked about count as unreachable."""
+    """One answer of control. Scopes that were not asked about count as unreachable.
+
+    `shares` holds what goes on slowly after a pause: the share of its pace, above 0 and below 1.
+    """
 
     asked: frozenset[Scope] = frozenset()
     pauses: Mapping[Scope, Pause] = field(default_factory=dict)
+    shares: Mapping[Scope, float] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
+
+    def for_returns(self) -> "Controls":
+        """Return the answer for what comes back: where it goes on slowly, it waits for its turn like what is parked."""
+        slow = dict.fromkeys(self.shares, Pause(until=None, note="it goes on slowly after a pause"))
+        return replace(self, pauses={**slow, **self.pauses})
 
     def knows(self, scope: Scope) -> bool:
         """Tell whether control answered for `scope`."""

@@ -1,5 +1,6 @@
 """The rules that look at one instance: may it send, and when. They know neither the recipient nor other instances."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from gate.domain.case import PASSES, Case, block
@@ -35,18 +36,24 @@ def kill_switch(case: Case) -> RuleResult:
 
 
 def _paused(case: Case, pauses: list[Pause]) -> RuleResult:
+    held = held_by(pauses)
     if not (case.intent.accepted or case.intent.hold_if_paused):
-        return block(Rule.KILL_SWITCH, Reason.OPS_PAUSED, pauses[0].note)
+        return block(Rule.KILL_SWITCH, Reason.OPS_PAUSED, held.note)
+    return held
+
+
+def held_by(pauses: Sequence[Pause]) -> RuleResult:
+    """Defer to the end of the last pause, or to a resume. `pauses` is not empty."""
     return RuleResult(
         rule=Rule.KILL_SWITCH,
         effect=Effect.DEFER,
         reason=Reason.OPS_PAUSED,
         until=_last_end(pauses),
-        note=pauses[0].note,
+        note="; ".join(dict.fromkeys(pause.note for pause in pauses)),
     )
 
 
-def _last_end(pauses: list[Pause]) -> datetime | None:
+def _last_end(pauses: Sequence[Pause]) -> datetime | None:
     ends = [pause.until for pause in pauses if pause.until is not None]
     return max(ends) if len(ends) == len(pauses) else None
 

@@ -11,6 +11,8 @@ from chassis.telemetry import current_traceparent
 from gate.application.cancel import Outcomes
 from gate.application.changes import Encode, Mutation
 from gate.application.messages import NewIntent, Recorded, Submission
+from gate.application.overlay import overlaid
+from gate.application.paused_scopes import PausedScopes
 from gate.application.returns import Returned
 from gate.application.submit import Result
 from gate.grpc_api.calls import Context, mutation_of, next_token, page_size, position
@@ -49,6 +51,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         cancel: Cancel,
         take_back: Callable[[Sequence[Returned]], Awaitable[Sequence[Returned]]],
         reads: IntentReads,
+        paused: PausedScopes,
     ) -> None:
         self._intake = intake
         self._submit = submit
@@ -56,6 +59,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         self._cancel = cancel
         self._take_back = take_back
         self._reads = reads
+        self._paused = paused
 
     async def SubmitIntent(  # noqa: N802
         self, request: gate_pb2.SubmitIntentRequest, context: Context
@@ -94,7 +98,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
             view = await self._reads.one(organization_id, intent_id=UUID(request.intent_id))
         else:
             view = await self._reads.one(organization_id, request_id=request.request_id)
-        return gate_pb2.GetIntentResponse(intent=view_to_proto(view, with_rules=True))
+        return gate_pb2.GetIntentResponse(intent=view_to_proto(overlaid(view, self._paused), with_rules=True))
 
     async def ListIntents(  # noqa: N802
         self, request: gate_pb2.ListIntentsRequest, context: Context
@@ -117,7 +121,8 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         if len(views) > most:
             token = next_token(organization_id, request, str(page[-1].message.intent_id))
         return gate_pb2.ListIntentsResponse(
-            intents=[view_to_proto(view, with_rules=False) for view in page], next_page_token=token
+            intents=[view_to_proto(overlaid(view, self._paused), with_rules=False) for view in page],
+            next_page_token=token,
         )
 
     async def CancelIntents(  # noqa: N802

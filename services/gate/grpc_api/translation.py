@@ -29,7 +29,7 @@ def moment(timestamp: Timestamp) -> datetime:
 
 def decision_to_proto(recorded: Recorded, *, with_rules: bool) -> intent_pb2.Decision:
     """Return a decision as callers see it."""
-    decision, tightest = recorded.decision, recorded.decision.tightest_limit
+    decision, tightest, decisive = recorded.decision, recorded.decision.tightest_limit, recorded.decision.decisive
     return intent_pb2.Decision(
         number=recorded.number,
         outcome=OUTCOME_TO_PROTO[decision.outcome],
@@ -48,6 +48,7 @@ def decision_to_proto(recorded: Recorded, *, with_rules: bool) -> intent_pb2.Dec
         decided_at=stamp(decision.decided_at),
         decided_by=recorded.decided_by,
         instance_id=decision.instance_id,
+        note=decisive.note if decisive is not None else "",
     )
 
 

@@ -35,12 +35,12 @@ class Backlog:
 
     async def measure(self) -> float:
         """Record how much waits where nobody measured in the last 10 s; return for how many seconds to rest."""
-        began, now = self.clock.boottime(), self.clock.now()
+        now = self.clock.now()
         async with self.database.autocommit() as tx:
             counted = await tx.fetch(queries.count_backlogs, now=now)
-        took = self.clock.boottime() - began
         if counted:
             await self._tell(counted, now)
+        took = max((float(row.seconds) for row in counted), default=0.0)
         return min(max(_SOONEST, _REST_FOR_WORK * took), _LATEST)
 
     async def _tell(self, counted: Sequence[Row[Any]], now: datetime) -> None:

@@ -14,6 +14,9 @@ from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
 _SCOPES_A_CALL = 5_000
 _SECONDS = 2.0
+# While a few are tried out, about as many are handed over as the slowest second of a ramp takes.
+_CANARY_SHARE = 0.1
+_SOURCES = {number: name.removeprefix("SOURCE_") for name, number in control_pb2.Source.items() if number}
 _log = structlog.get_logger("gate.control")
 
 
@@ -54,23 +57,35 @@ def _controls(asked: Sequence[Scope], answers: Sequence[control_pb2.ScopeAnswer]
     """Read the answers; a scope without one, or with one that says neither, stays unanswered."""
     answered: set[Scope] = set()
     pauses: dict[Scope, Pause] = {}
+    shares: dict[Scope, float] = {}
     versions: dict[str, int] = {}
     for scope, answer in zip(asked, answers, strict=False):
         versions[scope.organization_id] = answer.organization_version
         match answer.WhichOneof("answer"):
             case "allowed":
                 answered.add(scope)
+                share = _share(answer.allowed)
+                if share < 1:
+                    shares[scope] = share
             case "paused":
                 answered.add(scope)
-                pauses[scope] = _pause(answer.paused)
+                pauses[scope] = pause_of(answer.paused, answer.paused.control_ids)
             case _:
                 pass
-    return Controls(asked=frozenset(answered), pauses=pauses, versions=versions)
+    return Controls(asked=frozenset(answered), pauses=pauses, shares=shares, versions=versions)
 
 
-def _pause(paused: control_pb2.Paused) -> Pause:
+def _share(allowed: control_pb2.Allowed) -> float:
+    """Return the share of its pace; an answer that names none stands for all of it."""
+    share = allowed.rate_factor or 1.0
+    return min(share, _CANARY_SHARE) if allowed.HasField("canary") else share
+
+
+def pause_of(paused: control_pb2.Paused | control_pb2.ExecutionControl, control_ids: Sequence[str]) -> Pause:
+    """Return until when a pause holds, and in words why, who made it and on whose behalf."""
     until: datetime | None = None
     if paused.HasField("paused_until"):
         until = paused.paused_until.ToDatetime(tzinfo=UTC)
-    ids = ", ".join(paused.control_ids[:3])
-    return Pause(until=until, note=f"{paused.reason} ({ids})" if ids else paused.reason)
+    by = f"by {paused.paused_by}" if paused.paused_by else ""
+    grounds = ", ".join(part for part in (by, _SOURCES.get(paused.source, ""), *control_ids[:3]) if part)
+    return Pause(until=until, note=f"{paused.reason} ({grounds})" if grounds else paused.reason)

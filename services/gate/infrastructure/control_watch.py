@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from gate.application.paused_scopes import LivePause, PausedScopes, PauseScope
+from gate.infrastructure.control import pause_of
 from kernel.errors import Failure
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
@@ -73,4 +74,9 @@ class ControlWatch:
 
 
 def _pause(control: control_pb2.ExecutionControl) -> LivePause:
-    return LivePause(scope=_SCOPES[control.scope], organization_id=control.organization_id, target=control.target)
+    return LivePause(
+        scope=_SCOPES[control.scope],
+        organization_id=control.organization_id,
+        target=control.target,
+        pause=pause_of(control, [control.control_id]),
+    )

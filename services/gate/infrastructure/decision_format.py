@@ -15,6 +15,7 @@ from gate.domain.moments import microseconds, timestamp
 from gate.domain.words import Effect, Outcome, Reason, Rule
 
 _RULES = tuple(Rule)
+_DECISIVE = 8  # its place in a rule's row
 _NUMBER_OF = {rule: number for number, rule in enumerate(_RULES)}
 
 
@@ -62,7 +63,7 @@ def decode(
     document: bytes,
     with_rules: bool,
 ) -> Recorded:
-    """Return the decision; without its rule trace where nobody will look at it."""
+    """Return the decision; with the decisive rule alone where nobody will look at its rule trace."""
     policy_version, control_version, decided_by, binding, tightest, earliest, until, whole, rules = orjson.loads(
         document
     )
@@ -72,7 +73,7 @@ def decode(
         decision=Decision(
             outcome=Outcome(outcome),
             reason=Reason(reason) if reason else None,
-            rules=_decode_rules(rules, whole=whole) if with_rules else (),
+            rules=_decode_rules(rules, whole=whole) if with_rules else _decode_decisive(rules),
             earliest_time=_timestamp(earliest),
             approved_until=_timestamp(until),
             binding_limiter=Rule(binding) if binding else None,
@@ -93,6 +94,10 @@ def _decode_rules(rows: list[list[Any]], *, whole: bool) -> tuple[RuleResult, ..
     if not whole:
         return tuple(said.values())
     return tuple(said.get(rule, PASSES[rule]) for rule in _RULES)
+
+
+def _decode_decisive(rows: list[list[Any]]) -> tuple[RuleResult, ...]:
+    return tuple(_decode_rule(row) for row in rows if row[_DECISIVE])
 
 
 def _decode_rule(row: list[Any]) -> RuleResult:

@@ -1,7 +1,7 @@
 """Find what waits with the gate on PostgreSQL, by index range. Decides nothing."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from chassis.database import Database
 from gate.application.cooldowns import CooledDown
 from gate.application.release import Due
 from gate.application.unpark import InstanceState, ParkedScope
+from gate.domain.facts import Scope
 from gate.infrastructure.statements import queries
 
 
@@ -28,6 +29,7 @@ class PostgresWaiting:
                 intent_id=row.intent_id,
                 campaign_id=row.campaign_id,
                 instance_id=row.instance_id,
+                expire_time=row.expire_time,
             )
             for row in found
         ]
@@ -39,14 +41,17 @@ class PostgresWaiting:
         next_due: datetime | None = row.due_at if row is not None else None
         return next_due
 
-    async def park(self, dues: Sequence[Due], now: datetime) -> None:
-        """Have these wait for a resume, if they are still due."""
+    async def park(self, scopes: Collection[Scope], *, now: datetime, until: datetime, most: int) -> None:
+        """Have what comes due in these scopes until then wait for a resume, at most `most` of each."""
         async with self.database.autocommit() as tx:
             await tx.execute(
                 queries.park,
-                organization_ids=[due.organization_id for due in dues],
-                intent_ids=[due.intent_id for due in dues],
+                organization_ids=[scope.organization_id for scope in scopes],
+                campaign_ids=[scope.campaign_id for scope in scopes],
+                instance_ids=[scope.instance_id for scope in scopes],
                 now=now,
+                until=until,
+                most=most,
             )
 
     async def parked_scopes(self) -> Sequence[ParkedScope]:
@@ -73,17 +78,17 @@ class PostgresWaiting:
                 )
         return states
 
-    async def free(self, scope: ParkedScope, now: datetime, most: int) -> int:
-        """Make up to `most` intents of a scope due, and return how many."""
+    async def free(self, portions: Mapping[ParkedScope, int], now: datetime) -> None:
+        """Make up to so many intents of each scope due."""
         async with self.database.autocommit() as tx:
-            return await tx.execute(
+            await tx.execute(
                 queries.free_parked,
-                waits_for=scope.waits_for,
-                organization_id=scope.organization_id,
-                campaign_id=scope.campaign_id,
-                instance_id=scope.instance_id,
+                waits_fors=[scope.waits_for for scope in portions],
+                organization_ids=[scope.organization_id for scope in portions],
+                campaign_ids=[scope.campaign_id for scope in portions],
+                instance_ids=[scope.instance_id for scope in portions],
+                mosts=list(portions.values()),
                 now=now,
-                most=most,
             )
 
     async def cooled_down(self) -> Sequence[CooledDown]:

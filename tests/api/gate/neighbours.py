@@ -35,6 +35,8 @@ class Control:
             scope=control_pb2.Scope.Value(f"SCOPE_{scope}"),
             target=target,
             reason="wrong template",
+            paused_by="ana",
+            source=control_pb2.SOURCE_MANUAL,
             state=control_pb2.CONTROL_STATE_FENCED,
             paused_until=until,
         )
@@ -73,6 +75,8 @@ class Control:
             if covering:
                 answer.paused.control_ids.extend(control.control_id for control in covering)
                 answer.paused.reason = covering[0].reason
+                answer.paused.paused_by = covering[0].paused_by
+                answer.paused.source = covering[0].source
                 if covering[0].HasField("paused_until"):
                     answer.paused.paused_until.CopyFrom(covering[0].paused_until)
             else:

@@ -180,3 +180,43 @@ async def test_control_is_told_how_much_waits_and_nobody_else(gate: Gate) -> Non
     with pytest.raises(Failure) as raised:
         await gate.from_executor.CountWork(request)
     assert raised.value.kind is Kind.PERMISSION_DENIED
+
+
+async def test_an_intent_in_a_paused_scope_says_so_with_who_why_and_until_when(gate: Gate) -> None:
+    await gate.provision("inst-1", policy=policy_pb2.Policy(hourly_cap=1))
+    await gate.submit_one()
+    waiting, other = await gate.submit_one(), await gate.submit_one(campaign_id="bye")
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    control_id = gate.control.pause("CAMPAIGN", "welcome", until=until)
+
+    async def paused() -> bool:
+        return (await gate.get(waiting.intent_id)).decision.reason == "OPS_PAUSED"
+
+    await gate.until(paused)
+    decision = (await gate.get(waiting.intent_id)).decision
+    assert (decision.number, decision.outcome) == (1, intent_pb2.OUTCOME_QUEUED)
+    assert decision.earliest_time.ToDatetime(tzinfo=UTC) == until
+    assert decision.note == f"wrong template (by ana, MANUAL, {control_id})"
+    assert [(rule.rule, rule.note) for rule in decision.rules if rule.decisive] == [("kill_switch", decision.note)]
+    listed = {
+        one.intent_id: one.decision for one in (await gate.intents.ListIntents(gate_pb2.ListIntentsRequest())).intents
+    }
+    assert (listed[waiting.intent_id].reason, listed[waiting.intent_id].note) == ("OPS_PAUSED", decision.note)
+    assert listed[other.intent_id].reason == "INSTANCE_CAP"
+    assert not listed[waiting.intent_id].rules
+
+    gate.control.resume(control_id)
+    await gate.until(lambda: not gate.control.live)
+
+    async def back() -> bool:
+        return (await gate.get(waiting.intent_id)).decision.reason == "INSTANCE_CAP"
+
+    await gate.until(back)
+    assert len(gate.audit.life(waiting.intent_id)) == 1
+
+
+async def test_a_refusal_says_who_paused_and_on_whose_behalf(gate: Gate) -> None:
+    await gate.provision("inst-1")
+    control_id = gate.control.pause("ORGANIZATION")
+    decision = (await gate.submit_one()).decision
+    assert (decision.reason, decision.note) == ("OPS_PAUSED", f"wrong template (by ana, MANUAL, {control_id})")

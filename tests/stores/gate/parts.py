@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chassis.database import Database
+from chassis.database import Database, Query
 from chassis.outbox import Outbox, Receiver, Refusal
 from gate.application.changes import InstanceRecord, Mutation
 from gate.application.evaluate import evaluate
 from gate.application.instances import create_instance
 from gate.application.messages import NewIntent, Recorded, Submission, Submitted
-from gate.application.paused_scopes import PausedScopes
+from gate.application.paused_scopes import LivePause, PausedScopes, PauseScope
 from gate.application.policies import update_policy
 from gate.application.release import Released, release_due
 from gate.application.submit import Result, submit
+from gate.application.unpark import Unpark
 from gate.domain.facts import Controls, Pause, Scope
 from gate.domain.policy import Policy
 from gate.domain.words import Category
@@ -52,6 +53,7 @@ class Kill:
     """The kill switch: pauses by scope."""
 
     pauses: dict[Scope, Pause] = field(default_factory=dict)
+    shares: dict[Scope, float] = field(default_factory=dict)
     away: bool = False
 
     async def check(self, scopes: Iterable[Scope]) -> Controls:
@@ -59,7 +61,9 @@ class Kill:
         if self.away:
             return Controls()
         live = {scope: pause for scope, pause in self.pauses.items() if scope in asked}
-        return Controls(asked=asked, pauses=live, versions={scope.organization_id: 1 for scope in asked})
+        slow = {scope: share for scope, share in self.shares.items() if scope in asked}
+        versions = {scope.organization_id: 1 for scope in asked}
+        return Controls(asked=asked, pauses=live, shares=slow, versions=versions)
 
 
 @dataclass
@@ -115,6 +119,10 @@ class Part:
     clock: StandingClock
     told: Told
     outbox: Outbox
+    paused: PausedScopes = field(default_factory=PausedScopes)
+
+    def __post_init__(self) -> None:
+        self.unpark = Unpark(control=self.kill, store=self.store, parked=self.waiting, clock=self.clock)
 
     async def provision(self, policy: Policy, *instances: str, organization_id: str = "demo") -> None:
         await self.put_policy(policy, organization_id=organization_id)
@@ -178,10 +186,29 @@ class Part:
             control=self.kill,
             store=self.store,
             waiting=self.waiting,
-            paused=PausedScopes(),
+            paused=self.paused,
             clock=self.clock,
             count=lambda verdicts: None,
         )
+
+    def pause(self, campaign_id: str, organization_id: str = "demo") -> None:
+        """Pause a campaign, and have the watch tell of it."""
+        pause = Pause(until=None, note="stop")
+        self.kill.pauses[Scope(organization_id, "", campaign_id)] = pause
+        live = LivePause(scope=PauseScope.CAMPAIGN, organization_id=organization_id, target=campaign_id, pause=pause)
+        self.paused.begin(campaign_id, live)
+
+    def resume(self, campaign_id: str, organization_id: str = "demo", *, share: float = 1.0) -> None:
+        """Lift it again; the campaign goes on with that share of its pace."""
+        scope = Scope(organization_id, "", campaign_id)
+        del self.kill.pauses[scope]
+        if share < 1:
+            self.kill.shares[scope] = share
+        self.paused.end(campaign_id)
+
+    async def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        async with self.database.autocommit() as tx:
+            return [tuple(row) for row in await tx.fetch(Query.of("test", statement))]
 
     async def flush(self) -> None:
         assert await self.outbox.flush(timedelta(seconds=10))

@@ -482,12 +482,15 @@ class Decision(_message.Message):
     DECIDED_AT_FIELD_NUMBER: _builtins.int
     DECIDED_BY_FIELD_NUMBER: _builtins.int
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Its number."""
     outcome: Global___Outcome.ValueType
     """The verdict."""
     reason: _builtins.str
-    """Why, such as `OPTED_OUT` or `PACE`; empty for APPROVED."""
+    """Why, such as `OPTED_OUT` or `PACE`; empty for APPROVED. In GetIntent and ListIntents also OPS_PAUSED for what is QUEUED and
+    meanwhile paused, whatever it waited for when it was decided.
+    """
     binding_limiter: _builtins.str
     """The limit that decided, never merely one that applies. Empty if none did."""
     policy_version: _builtins.int
@@ -498,6 +501,8 @@ class Decision(_message.Message):
     """Who asked: a caller's subject, or `system` for a decision that came due."""
     instance_id: _builtins.str
     """The number chosen to send from."""
+    note: _builtins.str
+    """More about `reason` in words, such as why and by whom sending was paused."""
     @_builtins.property
     def earliest_time(self) -> _timestamp_pb2.Timestamp:
         """QUEUED: when it is decided again; unset where it waits for an event that `reason` names, such as a resume. APPROVED: the
@@ -536,10 +541,11 @@ class Decision(_message.Message):
         decided_at: _timestamp_pb2.Timestamp | None = ...,
         decided_by: _builtins.str = ...,
         instance_id: _builtins.str = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approved_until", b"approved_until", "decided_at", b"decided_at", "earliest_time", b"earliest_time", "tightest_limit", b"tightest_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_until", b"approved_until", "binding_limiter", b"binding_limiter", "control_version", b"control_version", "decided_at", b"decided_at", "decided_by", b"decided_by", "earliest_time", b"earliest_time", "instance_id", b"instance_id", "number", b"number", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "rules", b"rules", "tightest_limit", b"tightest_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_until", b"approved_until", "binding_limiter", b"binding_limiter", "control_version", b"control_version", "decided_at", b"decided_at", "decided_by", b"decided_by", "earliest_time", b"earliest_time", "instance_id", b"instance_id", "note", b"note", "number", b"number", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "rules", b"rules", "tightest_limit", b"tightest_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

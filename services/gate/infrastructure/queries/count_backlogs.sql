@@ -18,7 +18,11 @@ WITH RECURSIVE organizations AS (
     FROM organizations
     WHERE organizations.organization_id IS NOT NULL
 )
-SELECT organization.organization_id, counted.waiting, due.oldest
+SELECT
+    organization.organization_id,
+    counted.waiting,
+    due.oldest,
+    extract(epoch FROM clock_timestamp() - statement_timestamp()) AS seconds
 FROM organization
 CROSS JOIN LATERAL (
     SELECT count(*) AS waiting

@@ -18,10 +18,10 @@ WITH RECURSIVE organizations AS (
     FROM organizations
     WHERE organizations.organization_id IS NOT NULL
 )
-SELECT due.organization_id, due.intent_id, due.campaign_id, due.instance_id
+SELECT due.organization_id, due.intent_id, due.campaign_id, due.instance_id, due.expire_time
 FROM organizations
 CROSS JOIN LATERAL (
-    SELECT organization_id, intent_id, campaign_id, instance_id
+    SELECT organization_id, intent_id, campaign_id, instance_id, expire_time
     FROM waiting
     WHERE waiting.organization_id = organizations.organization_id
       AND waiting.due_at <= :now
