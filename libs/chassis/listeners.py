@@ -1,6 +1,6 @@
 """The gRPC listeners of a process: credentials, limits, health and reflection. Knows no service and no signal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from chassis.interceptors.server import ServerLayers
 from chassis.interceptors.server_deadline import deadline
 from chassis.interceptors.server_errors import errors
 from chassis.interceptors.server_identity import identity
+from chassis.interceptors.server_load import Load
 from chassis.interceptors.server_log import log_line
 from chassis.interceptors.server_telemetry import telemetry
 from chassis.interceptors.server_validation import validation
@@ -27,6 +28,7 @@ MAX_REQUEST_BYTES = {Listener.PUBLIC: 4 * 1024 * 1024, Listener.INTERNAL: 8 * 10
 MAX_METADATA_BYTES = 16 * 1024
 MAX_STREAMS_A_CONNECTION = 1_000
 MAX_CALLS = 4_000
+MAX_PRIORITY_CALLS = 200  # in addition: what gets in when no other call does
 _MIN_PING_MILLISECONDS = 10_000
 
 log = structlog.get_logger(__name__)
@@ -45,13 +47,18 @@ class GrpcListener:
     """One listener: a grpc server with its layers, health and reflection."""
 
     def __init__(
-        self, listener: Listener, tokens: Tokens, rules: Rules, add_services: Callable[[grpc.aio.Server], None]
+        self,
+        listener: Listener,
+        tokens: Tokens,
+        rules: Rules,
+        add_services: Callable[[grpc.aio.Server], None],
+        priority: Collection[str],
     ) -> None:
         self._layers = ServerLayers(listener, layers(tokens, rules))
         self._server = grpc.aio.server(
-            interceptors=[self._layers],
+            interceptors=[Load(limit=MAX_CALLS, priority=priority), self._layers],
             options=_options(listener),
-            maximum_concurrent_rpcs=MAX_CALLS,
+            maximum_concurrent_rpcs=MAX_CALLS + MAX_PRIORITY_CALLS,
         )
         self._listener = listener
         self._health = health.aio.HealthServicer()

@@ -37,11 +37,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A service of the contracts, what implements it, and the generated function that adds it to a server."""
+    """A service of the contracts, what implements it, and the generated function that adds it to a server.
+
+    `priority` names the methods that get in also when a listener has as many calls open as it takes.
+    """
 
     descriptor: ServiceDescriptor
     servicer: object
     add: Callable[[Any, grpc.aio.Server], None]
+    priority: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +142,13 @@ class _Listeners:
         self._registrations = process.registrations
         self._services = [registration.descriptor.full_name for registration in process.registrations]
         self._stopping = False
-        self._public = GrpcListener(Listener.PUBLIC, tokens, rules, self._add_services)
-        self._internal = GrpcListener(Listener.INTERNAL, tokens, rules, self._add_services)
+        priority = {
+            f"/{registration.descriptor.full_name}/{registration.descriptor.methods_by_name[name].name}"
+            for registration in process.registrations
+            for name in registration.priority
+        }
+        self._public = GrpcListener(Listener.PUBLIC, tokens, rules, self._add_services, priority)
+        self._internal = GrpcListener(Listener.INTERNAL, tokens, rules, self._add_services, priority)
         self._http = HttpListener(process.http, lambda: not self._stopping, GRACE_SECONDS)
 
     @classmethod

@@ -137,6 +137,7 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
                 descriptor=control_pb2.DESCRIPTOR.services_by_name["ControlService"],
                 servicer=api,
                 add=control_pb2_grpc.add_ControlServiceServicer_to_server,
+                priority=("Pause", "Resume"),
             )
         ],
         loops={

@@ -1,5 +1,9 @@
-"""One log line for every call served. Knows who called and how it ended, never what was in it."""
+"""One log line for every call served. Knows who called and how it ended, never what was in it.
 
+Services call each other many times a second: what went well between them is of the level debug.
+"""
+
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,7 +12,7 @@ import grpc
 import structlog
 
 from chassis.identity import Caller, Peer
-from chassis.interceptors.call import Call
+from chassis.interceptors.call import Call, Listener
 
 _OURS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE})
 
@@ -35,4 +39,11 @@ async def log_line(call: Call) -> AsyncIterator[None]:
             case Peer(service=service):
                 line["peer"] = service
         line |= call.notes
-        (log.warning if call.status in _OURS else log.info)("call.served", **line)
+        log.log(_level(call), "call.served", **line)
+
+
+def _level(call: Call) -> int:
+    if call.status in _OURS:
+        return logging.WARNING
+    well = call.status is grpc.StatusCode.OK
+    return logging.DEBUG if well and call.listener is Listener.INTERNAL else logging.INFO

@@ -1,6 +1,6 @@
 """The control service of the contracts, with a servicer that a test scripts, running on random ports."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,11 +38,12 @@ class Script(control_pb2_grpc.ControlServiceServicer):
             yield response
 
 
-def registration(script: Script) -> Registration:
+def registration(script: Script, *, priority: Sequence[str] = ()) -> Registration:
     return Registration(
         descriptor=control_pb2.DESCRIPTOR.services_by_name["ControlService"],
         servicer=script,
         add=control_pb2_grpc.add_ControlServiceServicer_to_server,
+        priority=priority,
     )
 
 

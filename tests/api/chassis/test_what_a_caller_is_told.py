@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from structlog.testing import capture_logs
 from tests.api.chassis.conftest import registration
@@ -239,6 +240,18 @@ async def test_one_line_is_logged_a_call(server: RunningServer, script: Any) -> 
     }
 
 
+async def test_services_call_each_other_silently_while_it_goes_well(server: RunningServer, script: Any) -> None:
+    scope = control_pb2.ExecutionScope(organization_id="demo")
+    request = control_pb2.CheckExecutionsRequest(scopes=[scope])
+    executor = stub(server.internal_channel(service="executor"))
+    line = await logged(server, executor.CheckExecutions(request), None)
+    assert (line["status"], line["peer"], line["log_level"]) == ("OK", "executor", "debug")
+
+    script.unary = raising(not_found("session"))
+    line = await logged(server, executor.CheckExecutions(request), Failure)
+    assert (line["status"], line["log_level"]) == ("NOT_FOUND", "info")
+
+
 async def test_the_line_says_how_a_call_failed(server: RunningServer, script: Any) -> None:
     script.unary = raising(not_found("intent"))
     line = await logged(server, stub(server.public_channel()).GetEffectiveState(STATE), Failure)
@@ -289,3 +302,34 @@ async def test_more_calls_at_a_time_than_the_server_takes_are_refused(
             await control.GetEffectiveState(STATE)
         first.cancel()
     assert (raised.value.kind, raised.value.reason) == (Kind.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")
+    assert raised.value.retry_after is not None
+
+
+async def test_a_call_whose_request_never_comes_takes_a_place_until_it_is_gone(
+    script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "MAX_CALLS", 2)
+    async with running([registration(script, priority=["Pause"])], service="control") as server:
+        channel = server.public_channel()
+        silent = [channel.stream_unary(METHOD)() for _ in range(2)]
+        await _until_what_is_open_to_all(server, gets_in=False)
+        request = control_pb2.PauseRequest(request_id="a", scope=control_pb2.SCOPE_ORGANIZATION, reason="b")
+        await stub(channel).Pause(request)
+        for call in silent:
+            call.cancel()
+        await _until_what_is_open_to_all(server, gets_in=True)
+
+
+async def _until_what_is_open_to_all(server: RunningServer, *, gets_in: bool) -> None:
+    """Call the health service, which needs no token, until it answers or is refused for want of room."""
+    health = health_pb2_grpc.HealthStub(server.public_channel())
+    for _ in range(1000):
+        refused = ""
+        try:
+            await health.Check(health_pb2.HealthCheckRequest())
+        except Failure as failure:
+            refused = failure.reason
+        if refused == ("" if gets_in else "LIMIT_EXCEEDED"):
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came to that")

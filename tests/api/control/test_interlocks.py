@@ -5,8 +5,9 @@ import time
 from contextlib import AsyncExitStack, suppress
 
 import pytest
-from tests.api.control.conftest import Control
+from tests.api.control.conftest import Control, Start, eventually
 from tests.api.control.test_pause import pause_request, resume_request
+from tests.api.control.test_reads import watching
 from tests.postgres import Databases
 
 from chassis.database import Database
@@ -70,9 +71,10 @@ async def test_pause_and_resume_share_no_connection_with_anything_else(control: 
     async with AsyncExitStack() as busy:
         for pool in (databases.loops, databases.outbox, databases.checks, databases.reads):
             await take_all(pool, busy)
+        lifted = await client.Resume(resume_request(made), timeout=5)
+        assert lifted.controls[0].state == pb.CONTROL_STATE_RESUMED
         again = await client.Pause(pause_request("again", wait=pb.PAUSE_WAIT_COMMITTED), timeout=5)
         assert again.control.state == pb.CONTROL_STATE_PAUSING
-        await client.Resume(resume_request(made.control_id), timeout=5)
 
 
 async def take_all(pool: Database, busy: AsyncExitStack) -> None:
@@ -81,3 +83,39 @@ async def take_all(pool: Database, busy: AsyncExitStack) -> None:
         while True:
             async with asyncio.timeout(0.5):
                 await busy.enter_async_context(pool.autocommit())
+
+
+async def test_pause_and_resume_get_in_when_open_watches_take_all_the_room(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.listeners.MAX_CALLS", 6)
+    control = await start()
+    client, gate = control.caller(), control.peer("gate")
+    async with AsyncExitStack() as open_watches:
+        for reader in (client, gate):
+            for _ in range(6):
+                await open_watches.enter_async_context(watching(reader))
+        demo = pb.ExecutionScope(organization_id="demo")
+        for call in (
+            gate.CheckExecutions(pb.CheckExecutionsRequest(scopes=[demo])),
+            client.GetEffectiveState(pb.GetEffectiveStateRequest()),
+            client.WatchExecutionControls(pb.WatchExecutionControlsRequest()).read(),
+        ):
+            with pytest.raises(Failure) as refused:
+                await call
+            assert (refused.value.kind, refused.value.reason) == (Kind.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")
+            assert refused.value.retry_after is not None
+
+        made = (await client.Pause(pause_request(), timeout=10)).control
+        assert made.state == pb.CONTROL_STATE_FENCED
+        await client.Resume(resume_request(made), timeout=10)
+        by_gate = pause_request(organization_id="demo", source=pb.SOURCE_AUTO)
+        assert (await gate.Pause(by_gate, timeout=10)).control.state == pb.CONTROL_STATE_FENCED
+
+    async def there_is_room() -> bool:
+        with suppress(Failure):
+            await client.GetEffectiveState(pb.GetEffectiveStateRequest())
+            return True
+        return False
+
+    await eventually(there_is_room)

@@ -87,12 +87,10 @@ async def test_a_retry_at_another_replica_waits_for_the_same_fence(control: Cont
     await control.register()
     other = await start()
     first = asyncio.ensure_future(control.caller().Pause(pause_request(), timeout=10))
-    began = time.monotonic()
     second = await other.caller().Pause(pause_request(), timeout=10)
 
     assert (await first) == second
     assert second.control.state == pb.CONTROL_STATE_FENCED
-    assert time.monotonic() - began < 2 * W
 
 
 async def test_the_same_request_id_with_other_content_is_refused(control: Control) -> None:

@@ -202,10 +202,12 @@ async def watching(client: object) -> AsyncIterator[list[pb.WatchExecutionContro
     async def opened() -> bool:
         return bool(messages)
 
-    await eventually(opened)
-    yield messages
-    stream.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    try:
+        await eventually(opened)
+        yield messages
+    finally:
+        stream.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def changes(messages: list[pb.WatchExecutionControlsResponse]) -> list[tuple[str, int]]:
