@@ -4,7 +4,7 @@ Calls on these channels raise kernel Failures.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import grpc
@@ -12,8 +12,8 @@ import grpc
 from chassis.interceptors.client import client_interceptors
 from chassis.settings import ServiceSettings
 
-_SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
+_BALANCED: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+_RETRIED = _BALANCED | {
     "methodConfig": [
         {
             "name": [{}],
@@ -30,8 +30,6 @@ _SERVICE_CONFIG = {
 }
 MAX_RECEIVE_BYTES = 16 * 1024 * 1024
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    ("grpc.enable_retries", 1),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -46,14 +44,18 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
 )
 
 
-def internal_channel(target: str, settings: ServiceSettings) -> grpc.aio.Channel:
-    """Open a channel to another service's internal listener, as the service of `settings`. Close it at the end."""
+def internal_channel(target: str, settings: ServiceSettings, *, retries: bool = True) -> grpc.aio.Channel:
+    """Open a channel to another service's internal listener, as the service of `settings`. Close it at the end.
+
+    Without `retries` a call fails at once where nobody listens: for those who have another address to turn to.
+    """
     credentials = grpc.ssl_channel_credentials(
         root_certificates=settings.tls_ca_file.read_bytes(),
         private_key=settings.tls_key_file.read_bytes(),
         certificate_chain=settings.tls_cert_file.read_bytes(),
     )
-    return grpc.aio.secure_channel(target, credentials, options=_OPTIONS, interceptors=client_interceptors())
+    options = (*_OPTIONS, _config(_RETRIED if retries else _BALANCED))
+    return grpc.aio.secure_channel(target, credentials, options=options, interceptors=client_interceptors())
 
 
 def public_channel(target: str, ca_file: Path | None, token: str | Callable[[], str]) -> grpc.aio.Channel:
@@ -62,4 +64,9 @@ def public_channel(target: str, ca_file: Path | None, token: str | Callable[[], 
     Without `ca_file` the server must be vouched for by an authority that the system knows.
     """
     credentials = grpc.ssl_channel_credentials(root_certificates=ca_file.read_bytes() if ca_file else None)
-    return grpc.aio.secure_channel(target, credentials, options=_OPTIONS, interceptors=client_interceptors(token))
+    options = (*_OPTIONS, _config(_RETRIED))
+    return grpc.aio.secure_channel(target, credentials, options=options, interceptors=client_interceptors(token))
+
+
+def _config(config: Mapping[str, object]) -> tuple[str, str]:
+    return "grpc.service_config", json.dumps(config)

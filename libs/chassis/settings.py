@@ -5,6 +5,7 @@ A secret may stand in a file instead: `WHATLEAD_DATABASE_URL_FILE` names the fil
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -30,6 +31,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _addresses(value: str) -> str:
+    for address in value.split(","):
+        split_address(address)
+    return value
+
+
 def _key_source(value: str) -> str:
     if value.startswith(("https://", "http://")):
         if not urlsplit(value).hostname:
@@ -47,6 +54,7 @@ def _endpoint(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[str, AfterValidator(_addresses)]
 KeySource = Annotated[str, AfterValidator(_key_source)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
@@ -68,13 +76,20 @@ class ServiceSettings(BaseSettings):
     jwt_audience: str = Field("whatlead", min_length=1, description="The `aud` a token must name.")
     gate_target: Address = Field("localhost:7101", description="Gate's internal listener.")
     executor_target: Address = Field("localhost:7102", description="Executor's internal listener.")
-    control_target: Address = Field("localhost:7103", description="Control's internal listener.")
+    control_target: Addresses = Field(
+        "localhost:7103", description="Control's internal listener; those of several replicas are separated by commas."
+    )
     audit_target: Address = Field("localhost:7104", description="Audit's internal listener.")
     otlp_endpoint: Endpoint | None = Field(
         None, description="OpenTelemetry collector; port 4317 is spoken to in gRPC, any other in HTTP."
     )
     trace_sample_ratio: float = Field(1.0, ge=0, le=1, description="Share of new traces kept, 0 to 1.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+
+    @property
+    def control_targets(self) -> Sequence[str]:
+        """The addresses of control's replicas."""
+        return self.control_target.split(",")
 
     @classmethod
     def settings_customise_sources(

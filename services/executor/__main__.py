@@ -1,6 +1,9 @@
 """Composition root of the executor: settings → database, channels, providers → loops → api → serve."""
 
+import asyncio
+import os
 import random
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,10 +26,12 @@ from executor.application.outcomes import Outcomes
 from executor.application.ports import Provider
 from executor.application.rounds import Limits
 from executor.application.sending import Sender
+from executor.application.session import Session
 from executor.application.signals import Wake
 from executor.application.upkeep import keep_up
-from executor.application.watching import watch_pauses
+from executor.application.watching import Hearing, watch_pauses
 from executor.domain.pauses import KnownPauses
+from executor.domain.revocations import Revocations
 from executor.domain.settling import RetryPolicy
 from executor.grpc_api import ExecutorApi
 from executor.infrastructure.control_client import GrpcControl
@@ -68,15 +73,23 @@ def assemble(
     policy = RetryPolicy(attempts=settings.send_attempts)
     chance = random.random
     observation = Observation(meter=meter, tracer=tracer, tracing=settings.otlp_endpoint is not None)
-    pauses = KnownPauses()
+    pauses, revocations = KnownPauses(), Revocations()
     outcomes = Outcomes(begin=queue.begin, capacity=settings.max_in_flight, stored=observation.stored)
+    session = Session(
+        control=control,
+        executor=f"{socket.gethostname()[:100]}:{os.getpid()}",
+        new_id=uuid7,
+        registered=outcomes.room_made.ring,
+    )
     dispatch = Dispatch(
         queue=queue,
         begin=queue.begin,
         control=control,
-        sender=Sender(providers=providers, policy=policy, clock=clock, chance=chance),
+        sender=Sender(providers=providers, revocations=revocations, policy=policy, clock=clock, chance=chance),
         outcomes=outcomes,
+        session=session,
         pauses=pauses,
+        revocations=revocations,
         clock=clock,
         new_token=uuid7,
         limits=Limits(
@@ -94,7 +107,14 @@ def assemble(
         stored=observation.stored,
         dropped=observation.dropped,
     )
+    hearing = Hearing(revocations=revocations, pauses=pauses, session=session, wake=dispatch.wake, clock=clock)
     upkeep_wake = Wake()
+
+    async def keep_session(stop: asyncio.Event) -> None:
+        await session.run(dispatch.ended)  # pauses are obeyed and acknowledged until the last send
+
+    async def watch(stop: asyncio.Event) -> None:
+        await watch_pauses(dispatch.ended, control=control, hearing=hearing, chance=chance)
 
     async def measure_backlog() -> None:
         await queue.measure_backlog(every_seconds=_BACKLOG_SECONDS, at=clock.now())
@@ -130,9 +150,8 @@ def assemble(
                 measure=measure_backlog,
                 wake=upkeep_wake,
             ),
-            "watch": partial(
-                watch_pauses, control=control, pauses=pauses, wake=dispatch.wake, clock=clock, chance=chance
-            ),
+            "session": keep_session,
+            "watch": watch,
             "relay": outbox.run,
         },
         http=_webhooks(settings, jobs, deliveries),
@@ -150,7 +169,10 @@ async def compose(settings: ExecutorSettings) -> AsyncIterator[Process]:
         await check_current(database, "executor")
         gate = await stack.enter_async_context(internal_channel(settings.gate_target, settings))
         audit = await stack.enter_async_context(internal_channel(settings.audit_target, settings))
-        control = await stack.enter_async_context(internal_channel(settings.control_target, settings))
+        control = [
+            await stack.enter_async_context(internal_channel(target, settings, retries=False))
+            for target in settings.control_targets
+        ]
         outbox = Outbox(
             database,
             receivers(
@@ -178,9 +200,7 @@ async def compose(settings: ExecutorSettings) -> AsyncIterator[Process]:
             database=database,
             outbox=outbox,
             control=GrpcControl(
-                check=ControlServiceStub(control).CheckExecutions,
-                watch=ControlServiceStub(control).WatchExecutionControls,
-                timeout=settings.check_timeout_seconds,
+                [ControlServiceStub(channel) for channel in control], timeout=settings.check_timeout_seconds
             ),
             providers=providers,
             clock=clock,

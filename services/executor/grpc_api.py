@@ -11,7 +11,7 @@ from chassis import paging
 from chassis.errors_grpc import to_status
 from chassis.identity import Caller, current_caller, current_identity
 from chassis.interceptors import note
-from executor.application.ports import Request
+from executor.application.ports_operations import Request
 from executor.domain.job import Attempt, Job, JobKey, Lane, NewJob
 from executor.domain.words import CancelOutcome, Resolution
 from executor.infrastructure import wire

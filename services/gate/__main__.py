@@ -24,7 +24,7 @@ async def compose(settings: GateSettings) -> AsyncIterator[Process]:
         await check_current(database, "gate")
         async with (
             internal_channel(settings.executor_target, settings) as executor,
-            internal_channel(settings.control_target, settings) as control,
+            internal_channel(settings.control_targets[0], settings) as control,
             internal_channel(settings.audit_target, settings) as audit,
         ):
             neighbours = Neighbours(

@@ -36,6 +36,7 @@ WAITS_FOR = {
 DID_NOT_WORK = {
     "ATTEMPTS_EXHAUSTED": "its attempts were used up",
     "PERMIT_LAPSED": "its permit had run out",
+    "PERMIT_REVOKED": "a pause had begun",
     "TAKE_UNCONFIRMED": "the database did not confirm that it was taken",
     "STOPPED": "the executor was stopping",
     "LEASE_LAPSED": "the executor that was sending it went away",

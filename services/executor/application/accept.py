@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from executor.application.ports import Accepting, Begin
+from executor.application.ports import Begin
+from executor.application.ports_operations import Accepting
 from executor.application.signals import Wake
 from executor.application.upkeep import LONGEST_SLEEP
 from executor.domain.job import Lane, NewJob

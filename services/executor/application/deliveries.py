@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from executor.application.outcomes import alarm_contradictions
-from executor.application.ports import Begin, Inbox, InboxEntry, ToldStatus
+from executor.application.ports import Begin
+from executor.application.ports_operations import Inbox, InboxEntry, ToldStatus
 from executor.application.signals import Wake
 from executor.domain.change import Change
 from executor.domain.delivery import Nothing, Status, Wait, apply_status

@@ -24,15 +24,17 @@ from executor.application.ports import (
 )
 from executor.application.rounds import Choice, Limits, choose
 from executor.application.sending import Sender
+from executor.application.session import SESSION_ENDED, Session
 from executor.application.signals import Wake
 from executor.domain.job import Scope, TakenJob
 from executor.domain.operation import hold
 from executor.domain.pauses import KnownPauses
 from executor.domain.permit import Permit
+from executor.domain.revocations import Revocations
 from executor.domain.settling import abort
 from executor.domain.words import Reason
 from kernel.clock import Clock
-from kernel.errors import Failure
+from kernel.errors import Failure, Kind
 
 log = structlog.get_logger("executor")
 
@@ -51,7 +53,9 @@ class Dispatch:
         control: Control,
         sender: Sender,
         outcomes: Outcomes,
+        session: Session,
         pauses: KnownPauses,
+        revocations: Revocations,
         clock: Clock,
         new_token: Callable[[], UUID],
         limits: Limits,
@@ -61,7 +65,9 @@ class Dispatch:
         self._control = control
         self._sender = sender
         self._outcomes = outcomes
+        self._session = session
         self._pauses = pauses
+        self._revocations = revocations
         self._clock = clock
         self._new_token = new_token
         self._limits = limits
@@ -71,9 +77,10 @@ class Dispatch:
         self._fruitless = 0
         self._recheck_at = 0.0
         self.wake: Wake = outcomes.room_made
+        self.ended = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until `stop`, then let the sends that are under way finish."""
+        """Send until `stop`, then let the sends that are under way finish; `ended` is set when none can begin."""
         ringer = asyncio.create_task(self.wake.ring_at(stop), name="dispatch.stop")
         try:
             while not stop.is_set():
@@ -83,6 +90,7 @@ class Dispatch:
             ringer.cancel()
             await self._finish_sends()
             self._outcomes.close()
+            self.ended.set()
 
     async def _round_or_wait(self) -> float:
         try:
@@ -104,7 +112,7 @@ class Dispatch:
             return choice.wait
         asked_at = self._clock.boottime()
         try:
-            answers = await self._control.check(choice.scopes)
+            answers = await self._ask(choice.scopes)
             permit = Permit(asked_at=asked_at, ttl=answers.ttl, guard=self._limits.guard)
         except (Failure, ValueError) as failure:
             return await self._without_control(choice.scopes, failure)
@@ -112,6 +120,17 @@ class Dispatch:
             self._unreachable = False
             log.info("executor.control_answers_again")
         return await self._send_allowed(choice.scopes, answers, permit, room)
+
+    async def _ask(self, scopes: Sequence[Scope]) -> Answers:
+        session_id = self._session.session_id
+        if session_id is None:
+            raise Failure(Kind.UNAVAILABLE, "CONTROL_UNREACHABLE", "no session is registered with control")
+        try:
+            return await self._control.check(scopes, session_id=session_id)
+        except Failure as failure:
+            if failure.reason == SESSION_ENDED:
+                self._session.ended(session_id)
+            raise
 
     async def _choose(self, room: int) -> Choice:
         """Choose this round's scopes. Where ones that are known to be paused crowd the list, look further."""
@@ -133,7 +152,10 @@ class Dispatch:
         paused: list[tuple[Scope, Paused]] = []
         for scope, answer in zip(ready, answers.answers, strict=True):
             if isinstance(answer, Allowed):
-                allowed.append((scope, answer))
+                if not self._revocations.revoked(
+                    scope, control_version=answer.control_version, platform_version=answers.platform_version
+                ):
+                    allowed.append((scope, answer))
             elif isinstance(answer, Paused):
                 paused.append((scope, answer))
         now = self._clock.boottime()

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from executor.application.ports import Begin, Operating, Request
+from executor.application.ports import Begin
+from executor.application.ports_operations import Operating, Request
 from executor.domain.job import JobKey
 from executor.domain.operation import cancel, resolve, retry
 from executor.domain.words import CancelOutcome, JobState, Resolution

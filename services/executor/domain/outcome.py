@@ -60,3 +60,7 @@ Outcome = Sent | Retryable | Rejected | Unknown
 
 class PermitLapsedError(Exception):
     """Raised at the last hook when the permit is over: not one byte has left, and none may."""
+
+
+class PermitRevokedError(PermitLapsedError):
+    """Raised there when a pause was heard of that the permit is older than."""

@@ -22,12 +22,17 @@ class PauseScope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """One live pause."""
+    """One live pause. Its `version` is the organization's, or the platform's, that its last change made.
+
+    While it is `pausing`, control waits for those who have not acknowledged it.
+    """
 
     control_id: UUID
     scope: PauseScope
     organization_id: str
     target: str
+    version: int
+    pausing: bool
 
     @property
     def covered(self) -> tuple[str, str, str]:

@@ -1,9 +1,10 @@
-"""Ask control and listen to it over gRPC. What it says that is not understood counts as a refusal."""
+"""Ask control and listen to it over gRPC, at whichever replica answers. What is not understood counts as a refusal."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 from uuid import UUID
 
+from chassis.replicas import Replicas
 from executor.application.ports import (
     Allowed,
     Answer,
@@ -19,25 +20,21 @@ from executor.application.ports import (
 from executor.domain.job import Scope
 from executor.domain.pauses import Pause, PauseScope
 from kernel.errors import Failure, Kind
-from whatlead.control.v1 import control_pb2
+from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
 _LIVE = (control_pb2.ControlState.CONTROL_STATE_PAUSING, control_pb2.ControlState.CONTROL_STATE_FENCED)
 _SCOPES = {control_pb2.Scope.Value(f"SCOPE_{scope.value}"): scope for scope in PauseScope}
 
 
-CheckExecutions = Callable[..., Awaitable[control_pb2.CheckExecutionsResponse]]
-WatchExecutionControls = Callable[..., AsyncIterable[control_pb2.WatchExecutionControlsResponse]]
-
-
 class GrpcControl:
-    """Control, through its internal listener."""
+    """Control's replicas, through their internal listeners. Each call is given `timeout` seconds."""
 
-    def __init__(self, *, check: CheckExecutions, watch: WatchExecutionControls, timeout: float) -> None:
-        self._check = check
-        self._watch = watch
+    def __init__(self, stubs: "Sequence[control_pb2_grpc.ControlServiceAsyncStub]", *, timeout: float) -> None:
+        self._replicas = Replicas(stubs)
+        self._watched = Replicas(stubs)
         self._timeout = timeout
 
-    async def check(self, scopes: Sequence[Scope]) -> Answers:
+    async def check(self, scopes: Sequence[Scope], *, session_id: UUID) -> Answers:
         """Return control's answers, or raise `Failure` if it did not give them in time or not one a scope."""
         request = control_pb2.CheckExecutionsRequest(
             scopes=[
@@ -47,9 +44,12 @@ class GrpcControl:
                     campaign_id=scope.campaign_id,
                 )
                 for scope in scopes
-            ]
+            ],
+            session_id=str(session_id),
         )
-        response = await self._check(request, timeout=self._timeout)
+        response = await self._replicas.call(
+            lambda stub, seconds: stub.CheckExecutions(request, timeout=seconds), timeout=self._timeout
+        )
         if len(response.answers) != len(scopes):
             raise Failure(Kind.UNAVAILABLE, "CONTROL_UNREACHABLE", "control did not answer for every scope")
         return Answers(
@@ -58,9 +58,30 @@ class GrpcControl:
             platform_version=response.platform_version,
         )
 
+    async def register(self, session_id: UUID, executor: str) -> None:
+        """Begin a session."""
+        request = control_pb2.RegisterSessionRequest(session_id=str(session_id), executor=executor)
+        await self._replicas.call(
+            lambda stub, seconds: stub.RegisterSession(request, timeout=seconds), timeout=self._timeout
+        )
+
+    async def acknowledge(self, session_id: UUID, control_ids: Sequence[UUID]) -> None:
+        """Extend the session and say which pauses are obeyed."""
+        request = control_pb2.AcknowledgePausesRequest(session_id=str(session_id), control_ids=map(str, control_ids))
+        await self._replicas.call(
+            lambda stub, seconds: stub.AcknowledgePauses(request, timeout=seconds), timeout=self._timeout
+        )
+
+    async def end(self, session_id: UUID) -> None:
+        """Say that nothing begins under the session any more."""
+        request = control_pb2.EndSessionRequest(session_id=str(session_id))
+        await self._replicas.call(
+            lambda stub, seconds: stub.EndSession(request, timeout=seconds), timeout=self._timeout
+        )
+
     async def watch(self) -> AsyncIterator[Told]:
-        """Give what control streams; what the executor does not know is passed over."""
-        async for response in self._watch(control_pb2.WatchExecutionControlsRequest()):
+        """Give what the next replica streams; what the executor does not know is passed over."""
+        async for response in self._watched.next().WatchExecutionControls(control_pb2.WatchExecutionControlsRequest()):
             match response.WhichOneof("message"):
                 case "snapshot":
                     pauses = (_pause(control) for control in response.snapshot.controls if control.state in _LIVE)
@@ -111,4 +132,6 @@ def _pause(control: control_pb2.ExecutionControl) -> Pause | None:
         scope=scope,
         organization_id=control.organization_id,
         target=control.target,
+        version=control.version,
+        pausing=control.state == control_pb2.ControlState.CONTROL_STATE_PAUSING,
     )

@@ -9,7 +9,7 @@ import orjson
 from chassis.database import Database
 from chassis.outbox import Outbox
 from executor.application.deliveries import AGAIN_SECONDS
-from executor.application.ports import InboxEntry, Request, ToldStatus
+from executor.application.ports_operations import InboxEntry, Request, ToldStatus
 from executor.domain.job import Attempt, Job, JobKey
 from executor.infrastructure.ledger import Ledger, named, queries
 from executor.infrastructure.rows import job_of

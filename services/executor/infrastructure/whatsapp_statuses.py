@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from executor.application.ports import InboxEntry, ToldStatus
+from executor.application.ports_operations import InboxEntry, ToldStatus
 from executor.domain.outcome import Rejected, Retryable
 from executor.domain.words import DeliveryStatus
 from executor.infrastructure.providers.whatsapp_cloud import ERRORS

@@ -23,10 +23,11 @@ from whatlead.gate.v1 import gate_pb2, gate_pb2_grpc, signal_pb2, signal_pb2_grp
 
 @dataclass
 class Heard:
-    """What an executor told its neighbours; `allowed` is what control answers."""
+    """What an executor told its neighbours; `allowed` is what control answers, `sessions` are those open."""
 
     allowed: bool = True
     checks: int = 0
+    sessions: list[str] = field(default_factory=list)
     events: list[event_pb2.OperationalEvent] = field(default_factory=list)
 
     def types(self, intent_id: str) -> list[str]:
@@ -48,6 +49,17 @@ class Control(control_pb2_grpc.ControlServiceServicer):
         response = control_pb2.CheckExecutionsResponse(answers=[answer] * len(request.scopes), platform_version=1)
         response.ttl.FromMilliseconds(500)
         return response
+
+    async def RegisterSession(self, request: control_pb2.RegisterSessionRequest, context: object) -> Any:
+        self._heard.sessions.append(request.session_id)
+        return control_pb2.RegisterSessionResponse()
+
+    async def AcknowledgePauses(self, request: control_pb2.AcknowledgePausesRequest, context: object) -> Any:
+        return control_pb2.AcknowledgePausesResponse()
+
+    async def EndSession(self, request: control_pb2.EndSessionRequest, context: object) -> Any:
+        self._heard.sessions.remove(request.session_id)
+        return control_pb2.EndSessionResponse()
 
     async def WatchExecutionControls(self, request: object, context: object) -> Any:
         yield control_pb2.WatchExecutionControlsResponse(snapshot=control_pb2.ExecutionControlSnapshot())

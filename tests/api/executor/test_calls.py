@@ -46,29 +46,48 @@ class Running:
             await tx.execute(Query.of("test", statement))
 
 
-@asynccontextmanager
-async def executor(database: Database, url: str) -> AsyncIterator[Running]:
-    told = Told()
-    running = Running(server=None, database=database, told=told)  # type: ignore[arg-type]
+class ControlStub:
+    """Control as its stub, without a wire."""
 
-    async def check(request: control_pb2.CheckExecutionsRequest, *, timeout: float) -> object:
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    async def CheckExecutions(self, request: control_pb2.CheckExecutionsRequest, *, timeout: float) -> object:
+        assert request.session_id
         answer = control_pb2.ScopeAnswer(organization_version=7)
-        if running.allowed:
+        if self._running.allowed:
             answer.allowed.rate_factor = 1.0
         response = control_pb2.CheckExecutionsResponse(answers=[answer] * len(request.scopes), platform_version=4)
         response.ttl.FromMilliseconds(500)
         return response
 
-    async def watch(request: object) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]:
+    async def RegisterSession(self, request: object, *, timeout: float) -> None:
+        return
+
+    async def AcknowledgePauses(self, request: object, *, timeout: float) -> None:
+        return
+
+    async def EndSession(self, request: object, *, timeout: float) -> None:
+        return
+
+    async def WatchExecutionControls(
+        self, request: object
+    ) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]:
         yield control_pb2.WatchExecutionControlsResponse(snapshot=control_pb2.ExecutionControlSnapshot())
         raise Failure(Kind.UNAVAILABLE, "UNAVAILABLE", "away")
+
+
+@asynccontextmanager
+async def executor(database: Database, url: str) -> AsyncIterator[Running]:
+    told = Told()
+    running = Running(server=None, database=database, told=told)  # type: ignore[arg-type]
 
     settings = settings_of("executor", ExecutorSettings, database_url=url, provider_override="noop")
     process = assemble(
         settings,
         database=database,
         outbox=Outbox(database, told.receivers()),
-        control=GrpcControl(check=check, watch=watch, timeout=1.0),  # type: ignore[arg-type]
+        control=GrpcControl([ControlStub(running)], timeout=1.0),  # type: ignore[list-item]
         providers={"noop": Noop()},
         clock=SystemClock(),
     )

@@ -141,7 +141,9 @@ async def test_sigterm_finishes_what_is_under_way_and_leaves_no_unknown(database
             return (await town.states())["SENDING"] >= 10
 
         await until(under_way)
+        assert len(town.heard.sessions) == 1
         assert await town.executor.end() == 0
+        assert not town.heard.sessions, "control is told that nothing begins any more"
         states = await town.states()
         assert set(states) == {"SENT", "READY"}, states
         assert (await town.stats())["accepted"] == states["SENT"]

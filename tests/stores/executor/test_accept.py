@@ -8,7 +8,7 @@ import pytest
 from tests.stores.executor.world import LANE, ORGANIZATION, World, new_job
 
 from executor.application.operate import cancel_jobs
-from executor.application.ports import Request
+from executor.application.ports_operations import Request
 from executor.domain.words import CancelOutcome
 from executor.infrastructure.postgres_operations import PostgresJobs
 from kernel.ids import uuid7

@@ -22,6 +22,7 @@ from tests.stores.executor.world import (
 from chassis.database import Database
 from executor.application.ports import Allowed, Paused, TakeOrder, Unclear
 from executor.application.rounds import Limits
+from executor.application.session import SESSION_ENDED
 from executor.domain.job import Scope, TakenJob
 from executor.domain.outcome import Rejected, Retryable, Unknown
 from executor.domain.pauses import Pause, PauseScope
@@ -248,10 +249,66 @@ async def test_a_permit_over_at_the_last_hook_puts_the_job_back_uncounted(databa
 
 
 PAUSE_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+PAUSE = Pause(
+    control_id=PAUSE_ID,
+    scope=PauseScope.CAMPAIGN,
+    organization_id=ORGANIZATION,
+    target=CAMPAIGN,
+    version=8,
+    pausing=True,
+)
 
 
 def paused(until_time: datetime | None = None, control_id: UUID = PAUSE_ID) -> Paused:
     return Paused(control_ids=(control_id,), reason="wrong template", paused_until=until_time)
+
+
+async def test_an_answer_older_than_a_pause_that_was_heard_of_takes_nothing(database: Database) -> None:
+    world = World.on(database)
+
+    async def hear() -> None:
+        world.revocations.revoke([PAUSE], world.clock.boottime())
+
+    world.control.before = hear
+    await world.accept(new_job())
+    await world.dispatch.round()
+    assert not world.dispatch._sends
+    assert set((await world.states()).values()) == {"READY"}
+    world.control.answer = lambda scope: Allowed(rate_factor=1.0, control_version=9)
+    await world.dispatch.round()
+    assert set((await world.states()).values()) == {"SENDING"}, "what was answered after the pause passes"
+
+
+async def test_a_pause_heard_of_before_the_last_hook_stops_the_send_and_the_job_meets_it(database: Database) -> None:
+    job, world = new_job(), World.on(database)
+
+    class Slow(FakeProvider):
+        async def send(self, message, begin):  # type: ignore[no-untyped-def]
+            world.revocations.revoke([PAUSE], world.clock.boottime())
+            world.control.answer = lambda scope: paused()
+            return await super().send(message, begin)
+
+    world = World.on(database, provider=Slow())
+    async with world.running():
+        await world.accept(job)
+        await until(lambda: len(world.told.of(job.intent_id)) == 3)
+    assert not world.provider.sent
+    assert world.told.types(job.intent_id) == ["SEND_STARTED", "SEND_ABORTED", "HELD"]
+    assert world.told.of(job.intent_id)[1].reason == "PERMIT_REVOKED"
+    row = (await world.sql("SELECT state, tries FROM job"))[0]
+    assert (row.state, row.tries) == ("READY", 0)
+
+
+async def test_without_a_session_nobody_is_asked_and_an_ended_one_is_given_up(database: Database) -> None:
+    world = World.on(database)
+    await world.accept(new_job())
+    world.control.failure = Failure(Kind.FAILED_PRECONDITION, SESSION_ENDED, "over")
+    await world.dispatch.round()
+    assert world.session.session_id is None
+    world.control.failure = None
+    await world.dispatch.round()
+    assert len(world.control.asked) == 1
+    assert set((await world.states()).values()) == {"READY"}
 
 
 async def test_a_pause_holds_due_jobs_and_says_so_once(database: Database) -> None:
@@ -302,7 +359,16 @@ async def test_a_resume_makes_held_jobs_run_at_once(database: Database) -> None:
     world = World.on(database)
     world.control.answer = lambda scope: paused()
     world.pauses.snapshot(
-        [Pause(control_id=PAUSE_ID, scope=PauseScope.CAMPAIGN, organization_id=ORGANIZATION, target=CAMPAIGN)]
+        [
+            Pause(
+                control_id=PAUSE_ID,
+                scope=PauseScope.CAMPAIGN,
+                organization_id=ORGANIZATION,
+                target=CAMPAIGN,
+                version=5,
+                pausing=False,
+            )
+        ]
     )
     job = new_job()
     async with world.running():
@@ -330,7 +396,16 @@ async def test_scopes_known_to_be_paused_are_left_out_of_rounds(database: Databa
         paused() if scope.campaign_id == CAMPAIGN else Allowed(rate_factor=1.0, control_version=1)
     )
     world.pauses.snapshot(
-        [Pause(control_id=PAUSE_ID, scope=PauseScope.CAMPAIGN, organization_id=ORGANIZATION, target=CAMPAIGN)]
+        [
+            Pause(
+                control_id=PAUSE_ID,
+                scope=PauseScope.CAMPAIGN,
+                organization_id=ORGANIZATION,
+                target=CAMPAIGN,
+                version=5,
+                pausing=False,
+            )
+        ]
     )
     await world.accept(*(new_job() for _ in range(500)), new_job(campaign_id="other"))
     await world.dispatch.round()
@@ -458,7 +533,14 @@ async def test_however_many_scopes_of_one_lane_wait_those_of_others_are_sent(dat
     waiting = [new_job(organization_id=crowd, campaign_id=f"c-{n}", not_before=later) for n in range(8)]
     await world.accept(*waiting, lanes=[replace(LANE, organization_id=crowd)])
     if paused:
-        pause = Pause(control_id=uuid7(), scope=PauseScope.ORGANIZATION, organization_id=crowd, target="")
+        pause = Pause(
+            control_id=uuid7(),
+            scope=PauseScope.ORGANIZATION,
+            organization_id=crowd,
+            target="",
+            version=5,
+            pausing=False,
+        )
         world.pauses.snapshot([pause])
         said = Paused(control_ids=(pause.control_id,), reason="halt", paused_until=None)
         allowed = Allowed(rate_factor=1.0, control_version=1)

@@ -18,11 +18,13 @@ from executor.application.outcomes import Outcomes
 from executor.application.ports import Allowed, Answer, Answers, Provider
 from executor.application.rounds import Limits
 from executor.application.sending import Sender
+from executor.application.session import Session
 from executor.application.signals import Wake
 from executor.application.upkeep import keep_up
 from executor.domain.job import Lane, Message, NewJob, Scope, Template
 from executor.domain.outcome import Outcome, Sent
 from executor.domain.pauses import KnownPauses
+from executor.domain.revocations import Revocations
 from executor.domain.settling import RetryPolicy
 from executor.infrastructure.ledger import AUDIT, GATE_RETURNS, GATE_SIGNALS
 from executor.infrastructure.postgres import PostgresQueue
@@ -78,13 +80,26 @@ class FakeControl:
         self.asked: list[tuple[Scope, ...]] = []
         self.before: Callable[[], Any] | None = None
 
-    async def check(self, scopes: Sequence[Scope]) -> Answers:
+    async def check(self, scopes: Sequence[Scope], *, session_id: UUID) -> Answers:
         self.asked.append(tuple(scopes))
         if self.before is not None:
             await self.before()
         if self.failure is not None:
             raise self.failure
         return Answers(answers=tuple(map(self.answer, scopes)), ttl=self.ttl, platform_version=4)
+
+
+class RegisteredSessions:
+    """Control's side of sessions, where it is not what the test is about."""
+
+    async def register(self, session_id: UUID, executor: str) -> None:
+        return
+
+    async def acknowledge(self, session_id: UUID, control_ids: Sequence[UUID]) -> None:
+        return
+
+    async def end(self, session_id: UUID) -> None:
+        return
 
 
 class FakeProvider:
@@ -159,6 +174,8 @@ class World:
     control: FakeControl
     provider: FakeProvider
     pauses: KnownPauses
+    revocations: Revocations
+    session: Session
     outcomes: Outcomes
     dispatch: Dispatch
     upkeep_wake: Wake
@@ -183,13 +200,22 @@ class World:
         fake = provider or FakeProvider()
         policy = policy or RetryPolicy()
         outcomes = Outcomes(begin=queue.begin, capacity=capacity)
+        revocations = Revocations()
+        session = Session(
+            control=RegisteredSessions(), executor="executor-1", new_id=uuid7, registered=outcomes.room_made.ring
+        )
+        session.session_id = uuid7()
         dispatch = Dispatch(
             queue=queue,
             begin=queue.begin,
             control=control,
-            sender=Sender(providers={"fake": fake}, policy=policy, clock=clock, chance=random.random),
+            sender=Sender(
+                providers={"fake": fake}, revocations=revocations, policy=policy, clock=clock, chance=random.random
+            ),
             outcomes=outcomes,
+            session=session,
             pauses=pauses,
+            revocations=revocations,
             clock=clock,
             new_token=uuid7,
             limits=limits or Limits(),
@@ -202,6 +228,8 @@ class World:
             control=control,
             provider=fake,  # type: ignore[arg-type]
             pauses=pauses,
+            revocations=revocations,
+            session=session,
             outcomes=outcomes,
             dispatch=dispatch,
             upkeep_wake=Wake(),

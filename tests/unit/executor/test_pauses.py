@@ -9,6 +9,10 @@ from kernel.ids import uuid7
 SCOPE = Scope("demo", "inst-1", "welcome")
 
 
+def pause(scope: PauseScope = PauseScope.ORGANIZATION, organization: str = "demo", target: str = "") -> Pause:
+    return Pause(control_id=uuid7(), scope=scope, organization_id=organization, target=target, version=5, pausing=False)
+
+
 @pytest.mark.parametrize(
     ("scope", "organization", "target", "covered"),
     [
@@ -24,15 +28,15 @@ SCOPE = Scope("demo", "inst-1", "welcome")
 )
 def test_a_pause_covers_what_is_its_own(scope: PauseScope, organization: str, target: str, covered: bool) -> None:
     known = KnownPauses()
-    known.snapshot([Pause(control_id=uuid7(), scope=scope, organization_id=organization, target=target)])
+    known.snapshot(
+        [Pause(control_id=uuid7(), scope=scope, organization_id=organization, target=target, version=5, pausing=False)]
+    )
     assert known.covers(SCOPE) is covered
 
 
 def test_one_of_two_pauses_ending_leaves_the_scope_paused() -> None:
     known = KnownPauses()
-    first, second = (
-        Pause(control_id=uuid7(), scope=PauseScope.ORGANIZATION, organization_id="demo", target="") for _ in range(2)
-    )
+    first, second = pause(), pause()
     known.snapshot([first])
     known.began(second)
     known.ended(first.control_id)
@@ -44,7 +48,9 @@ def test_one_of_two_pauses_ending_leaves_the_scope_paused() -> None:
 
 def test_a_lost_watch_is_believed_nothing_and_the_next_snapshot_releases_what_ended_meanwhile() -> None:
     known = KnownPauses()
-    pause = Pause(control_id=uuid7(), scope=PauseScope.ORGANIZATION, organization_id="demo", target="")
+    pause = Pause(
+        control_id=uuid7(), scope=PauseScope.ORGANIZATION, organization_id="demo", target="", version=5, pausing=False
+    )
     known.snapshot([pause])
     known.release_due = False
     known.lost()
