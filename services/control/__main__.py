@@ -1,4 +1,4 @@
-"""Composition root of control: settings → databases → fences, expiry, checks, watch → api → serve."""
+"""Composition root of control: settings → databases → fences, expiry, canaries, checks, watch → api → serve."""
 
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -13,11 +13,13 @@ from chassis.database import Database, load_queries
 from chassis.migrations import check_current
 from chassis.outbox import Outbox
 from chassis.serving import Process, Registration, launch
+from control.application.canaries import CanaryLoop
 from control.application.checking import Checks
 from control.application.expiry import expire_pauses
 from control.application.fencing import FenceLoop
 from control.application.heartbeat import Heart
 from control.application.pausing import pause
+from control.application.previewing import preview
 from control.application.resuming import resume
 from control.application.sessions import Sessions
 from control.application.waiting import Hints
@@ -26,6 +28,7 @@ from control.domain.fence import FenceRule
 from control.grpc_api import ControlApi
 from control.infrastructure.audit import audit_receiver
 from control.infrastructure.changes import PostgresChanges
+from control.infrastructure.neighbours import Neighbours
 from control.infrastructure.notifications import listen
 from control.infrastructure.postgres import PostgresHeartbeats, PostgresPauses, PostgresSnapshots
 from control.infrastructure.sessions import PostgresSessions
@@ -35,6 +38,8 @@ from kernel.errors import Failure
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2_grpc
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
+from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceStub
+from whatlead.gate.v1.gate_pb2_grpc import GateServiceStub
 
 # A replica that stops in the middle of a change holds its organization's version for this long and no longer.
 _INTERLOCKS = {"idle_in_transaction_session_timeout": "1s", "lock_timeout": "2s"}
@@ -70,7 +75,9 @@ class Databases:
             await database.close()
 
 
-def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, clock: Clock) -> Process:
+def assemble(
+    settings: ControlSettings, databases: Databases, outbox: Outbox, neighbours: Neighbours, clock: Clock
+) -> Process:
     """Tie control's parts together."""
     queries = load_queries("control")
     replica_id = uuid7()
@@ -96,6 +103,17 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
         committed=hints.give,
         failed=partial(_report, "expiry"),
     )
+    canaries = CanaryLoop(
+        changes=changes,
+        canaries=pauses,
+        counts=neighbours,
+        fences=fences,
+        new_id=uuid7,
+        clock=clock,
+        hint=hints.listener(),
+        committed=hints.give,
+        failed=partial(_report, "canaries"),
+    )
     heart = Heart(
         heartbeats=PostgresHeartbeats(databases.heartbeats, queries, replica_id),
         clock=clock,
@@ -117,6 +135,7 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
     watch = Watch(feed=pauses, clock=clock, hint=hints.listener(), failed=partial(_report, "watch"))
     api = ControlApi(
         pause=partial(pause, changes=commands, fences=fences, new_id=uuid7, committed=hints.give),
+        preview=partial(preview, clock=clock, work=neighbours),
         resume=partial(
             resume,
             changes=commands,
@@ -144,6 +163,7 @@ def assemble(settings: ControlSettings, databases: Databases, outbox: Outbox, cl
             "heartbeat": heart.run,
             "fences": fences.run,
             "expiry": expiry,
+            "canaries": canaries.run,
             "sessions": sessions.run,
             "watch": watch.run,
             "notifications": partial(listen, database=databases.loops, heard=hints.give),
@@ -166,9 +186,13 @@ async def compose(settings: ControlSettings) -> AsyncIterator[Process]:
         await check_current(databases.reads, "control")
         queries = load_queries("control")
         await PostgresHeartbeats(databases.heartbeats, queries, uuid7()).forget_old()
-        channel = await stack.enter_async_context(internal_channel(settings.audit_target, settings))
-        outbox = Outbox(databases.outbox, [audit_receiver(event_pb2_grpc.EventServiceStub(channel))])
-        yield assemble(settings, databases, outbox, SystemClock())
+        audit, gate, executor = [
+            await stack.enter_async_context(internal_channel(target, settings))
+            for target in (settings.audit_target, settings.gate_target, settings.executor_target)
+        ]
+        outbox = Outbox(databases.outbox, [audit_receiver(event_pb2_grpc.EventServiceStub(audit))])
+        neighbours = Neighbours(gate=GateServiceStub(gate), executor=ExecutorServiceStub(executor))
+        yield assemble(settings, databases, outbox, neighbours, SystemClock())
 
 
 def main(argv: Sequence[str] = ()) -> int:

@@ -22,12 +22,14 @@ from control.domain.coverage import Coverage, Sending
 from control.domain.etag import Etag
 from control.domain.pace import rate_factor
 from control.domain.pause import PLATFORM
+from control.domain.work import BlastRadius
 from control.infrastructure.postgres import Filter, PostgresPauses, PostgresSnapshots
 from control.wire import (
     SCOPES,
     WAITS,
     caller_of,
     check_response,
+    preview_response,
     requester_of,
     seen_control,
     watch_message,
@@ -54,6 +56,7 @@ class PauseUse(Protocol):
     def __call__(self, wish: Wish, requester: Requester, wait: Wait) -> Awaitable[Seen]: ...
 
 
+PreviewUse = Callable[[Wish, Requester], Awaitable[BlastRadius]]
 ResumeUse = Callable[[Lift, Caller], Awaitable[Lifted]]
 
 
@@ -64,6 +67,7 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         self,
         *,
         pause: PauseUse,
+        preview: PreviewUse,
         resume: ResumeUse,
         pauses: PostgresPauses,
         snapshots: PostgresSnapshots,
@@ -72,6 +76,7 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         watch: Watch,
     ) -> None:
         self._pause = pause
+        self._preview = preview
         self._resume = resume
         self._pauses = pauses
         self._snapshots = snapshots
@@ -82,7 +87,9 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
     async def Pause(  # noqa: N802
         self, request: control_pb2.PauseRequest, context: Context
     ) -> control_pb2.PauseResponse:
-        """Stop sends in a scope."""
+        """Stop sends in a scope, or say which would be stopped."""
+        if request.validate_only:
+            return preview_response(await self._preview(wish_of(request), requester_of(current_identity())))
         seen = await self._pause(wish_of(request), requester_of(current_identity()), WAITS[request.wait])
         found = seen.pause
         note(control_id=str(found.control_id), state=found.state.value)

@@ -12,6 +12,7 @@ from control.domain.authority import Caller, Peer, Requester, Role, Wish
 from control.domain.coverage import Sending, ends_at
 from control.domain.pace import FULL, Pace
 from control.domain.pause import PLATFORM, Pause, Scope, Source, State
+from control.domain.work import BlastRadius, Work
 from control.infrastructure.events import timestamp
 from control.wire_resuming import resumption_message
 from kernel.errors import Violation, invalid
@@ -106,6 +107,27 @@ def control_of(pause: Pause, at: datetime) -> control_pb2.ExecutionControl:
         if ending.resumption is not None:
             control.resumption.CopyFrom(resumption_message(ending.resumption, at))
     return control
+
+
+def preview_response(radius: BlastRadius) -> control_pb2.PauseResponse:
+    """Return what a pause would stop."""
+    return control_pb2.PauseResponse(
+        blast_radius=control_pb2.BlastRadius(
+            total=_work(radius.total),
+            campaigns=[
+                control_pb2.CampaignWork(organization_id=organization_id, campaign_id=campaign_id, work=_work(work))
+                for organization_id, campaign_id, work in radius.campaigns
+            ],
+            instances=[
+                control_pb2.InstanceWork(organization_id=organization_id, instance_id=instance_id, work=_work(work))
+                for organization_id, instance_id, work in radius.instances
+            ],
+        )
+    )
+
+
+def _work(work: Work) -> control_pb2.WorkCount:
+    return control_pb2.WorkCount(intents=work.intents, jobs=work.jobs, in_flight=work.in_flight)
 
 
 def watch_message(message: Message) -> control_pb2.WatchExecutionControlsResponse:

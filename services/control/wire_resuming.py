@@ -15,6 +15,8 @@ from kernel.ids import ControlId
 from whatlead.control.v1 import control_pb2
 
 MOST_AT_ONCE = 100
+# Below it the first sends of a ramp would be further apart than most ramps are long.
+LEAST_SHARE = 0.01
 RESUMPTION_STATES = {
     control_pb2.RESUMPTION_STATE_CANARY: ResumptionState.CANARY,
     control_pb2.RESUMPTION_STATE_RAMPING: ResumptionState.RAMPING,
@@ -48,6 +50,8 @@ def _violations(request: control_pb2.ResumeRequest, named: int, etag: Etag | Non
         yield Violation(field="reason", description="must say why")
     if not 1 <= named <= MOST_AT_ONCE:
         yield Violation(field="control_ids", description=f"must name 1 to {MOST_AT_ONCE} pauses")
+    if request.HasField("ramp") and 0 < request.ramp.from_share < LEAST_SHARE:
+        yield Violation(field="ramp.from_share", description=f"must be 0 for the default, or at least {LEAST_SHARE}")
     if etag is None:
         yield Violation(
             field="etag",

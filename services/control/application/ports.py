@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from control.domain.etag import Etag
-from control.domain.pause import Pause
+from control.domain.pause import Order, Pause
+from control.domain.resumption import CanaryCount
+from control.domain.work import ScopedWork
 from kernel.ids import ControlId, OrganizationId, SessionId
 
 
@@ -219,4 +221,32 @@ class SessionStore(Protocol):
 
     async def forget(self, ended: Collection[SessionId]) -> None:
         """Delete sessions that are marked."""
+        ...
+
+
+class Canaries(Protocol):
+    """The resumed pauses whose canaries run."""
+
+    async def running(self) -> Sequence[Pause]:
+        """Return all of them."""
+        ...
+
+
+class CanaryCounts(Protocol):
+    """The executors, who count a canary's sends together."""
+
+    async def count(self, control_id: ControlId) -> CanaryCount:
+        """Return how its sends went so far. Raises Failure UNAVAILABLE if they do not answer."""
+        ...
+
+
+class WorkCounts(Protocol):
+    """Those who hold the work."""
+
+    async def intents(self, order: Order) -> Sequence[ScopedWork]:
+        """Return what waits with the gate in the scope of a pause. Raises Failure UNAVAILABLE if it does not answer."""
+        ...
+
+    async def jobs(self, order: Order) -> Sequence[ScopedWork]:
+        """Return what the executor has of it. Raises Failure UNAVAILABLE if it does not answer."""
         ...

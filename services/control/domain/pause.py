@@ -128,6 +128,11 @@ class Pause:
         return self.ending.resumption if self.ending else None
 
     @property
+    def runs_canary(self) -> bool:
+        """Whether it was resumed with a canary that has neither passed nor failed yet."""
+        return self.resumption is not None and self.resumption.canary is not None
+
+    @property
     def changed_at(self) -> datetime:
         """When it came to be as it is."""
         if self.ending is None:

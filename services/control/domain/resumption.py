@@ -25,8 +25,19 @@ class Ramp:
 
     def factor(self, left: timedelta) -> float:
         """Return the share of the pace with `left` of its time to go, above 0 to 1."""
-        to_go = min(max(left / self.duration, 0.0), 1.0)
-        return 1 - (1 - self.from_share) * to_go
+        if left <= timedelta(0):
+            return 1.0
+        gone = max(1 - left / self.duration, 0.0)
+        return min(self.from_share + (1 - self.from_share) * gone, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryCount:
+    """How a canary's sends went so far; those that neither succeeded nor failed have no outcome yet."""
+
+    sends: int
+    succeeded: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +52,13 @@ class Canary:
         if self.sends < 1 or self.watch < timedelta(0) or not 0 <= self.max_failure_share < 1:
             raise ValueError("a canary has sends, of which not all may fail")
 
-    def has_failed(self, failed: int) -> bool:
+    def has_failed(self, count: CanaryCount) -> bool:
         """Tell whether so many failures are too many, however the rest goes."""
-        return failed / self.sends > self.max_failure_share
+        return count.failed / self.sends > self.max_failure_share
+
+    def is_complete(self, count: CanaryCount) -> bool:
+        """Tell whether all of its sends have their outcome."""
+        return count.succeeded + count.failed >= self.sends
 
 
 Plan = Immediate | Ramp | Canary

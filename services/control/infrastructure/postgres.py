@@ -77,6 +77,12 @@ class PostgresPauses:
         due = [pause_of(row) for row in rows if row.seconds <= 0]
         return Agenda(due=due, next_in=min((row.seconds for row in rows if row.seconds > 0), default=None))
 
+    async def running(self) -> Sequence[Pause]:
+        """Return the resumed pauses whose canaries run."""
+        async with self._database.autocommit() as connection:
+            rows = await connection.fetch(self._queries.list_canaries)
+        return [pause_of(row) for row in rows]
+
     async def news(self, cursor: str | None) -> News:
         """Return what changed since `cursor`, or everything live without one."""
         async with self._database.autocommit() as connection:

@@ -10,14 +10,18 @@ import pytest
 from tests import postgres
 from tests.serving import RunningServer, running_process, settings_of
 
+from chassis.clients import internal_channel
 from chassis.outbox import Outbox, Receiver, Refusal
 from control.__main__ import Databases, assemble
 from control.infrastructure.changes import AUDIT
+from control.infrastructure.neighbours import Neighbours
 from control.settings import ControlSettings
 from kernel.clock import SystemClock
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
+from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceStub
+from whatlead.gate.v1.gate_pb2_grpc import GateServiceStub
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], *, seconds: float = 10.0) -> None:
@@ -68,8 +72,11 @@ Start = Callable[[], Awaitable[Control]]
 
 
 @asynccontextmanager
-async def running_control(url: str, *, audit_is_down: bool = False) -> AsyncIterator[Control]:
-    """Run a replica on the database at `url`; `recorded` is what it told audit."""
+async def running_control(url: str, *, audit_is_down: bool = False, **targets: str) -> AsyncIterator[Control]:
+    """Run a replica on the database at `url`; `recorded` is what it told audit. `targets`: where gate and executor are.
+
+    Without targets nobody answers there, which holds up nothing but what asks for counts.
+    """
     databases = Databases.connect(url)
     recorded: list[event_pb2.OperationalEvent] = []
 
@@ -82,9 +89,16 @@ async def running_control(url: str, *, audit_is_down: bool = False) -> AsyncIter
 
     try:
         outbox = Outbox(databases.outbox, [Receiver(name=AUDIT, deliver=record, split=_whole)])
-        settings = settings_of("control", ControlSettings)
-        async with running_process(assemble(settings, databases, outbox, SystemClock())) as server:
-            yield Control(server=server, databases=databases, recorded=recorded)
+        nowhere = {"gate_target": "127.0.0.1:1", "executor_target": "127.0.0.1:1"}
+        settings = settings_of("control", ControlSettings, **(nowhere | targets))
+        async with (
+            internal_channel(settings.gate_target, settings) as gate,
+            internal_channel(settings.executor_target, settings) as executor,
+        ):
+            neighbours = Neighbours(gate=GateServiceStub(gate), executor=ExecutorServiceStub(executor))
+            process = assemble(settings, databases, outbox, neighbours, SystemClock())
+            async with running_process(process) as server:
+                yield Control(server=server, databases=databases, recorded=recorded)
     finally:
         await databases.close()
 

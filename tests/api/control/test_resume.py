@@ -335,6 +335,7 @@ _BAD = {
     "zero byte": (resume_request(_GHOST, request_id="a\0"), {"request_id"}),
     "ramp from nan": (resume_request(_GHOST, **ramp(nan)), {"ramp.from_share"}),
     "ramp from below 0": (resume_request(_GHOST, **ramp(-0.1)), {"ramp.from_share"}),
+    "ramp from next to nothing": (resume_request(_GHOST, **ramp(1e-300)), {"ramp.from_share"}),
     "ramp from above 1": (resume_request(_GHOST, **ramp(1.01)), {"ramp.from_share"}),
     "ramp in no time": (resume_request(_GHOST, **ramp(seconds=0, nanos=5)), {"ramp.duration"}),
     "ramp in a day": (resume_request(_GHOST, **ramp(seconds=86400)), {"ramp.duration"}),

@@ -263,6 +263,10 @@ class Memory:
             live_sessions={one for one in sessions if one in self.sessions and not self.sessions[one].has_ended},
         )
 
+    async def running(self) -> Sequence[Pause]:
+        self._demand_up()
+        return [pause for pause in self.pauses.values() if pause.runs_canary]
+
     async def beat(self, number: int, lane: int) -> None:
         self._demand_up()
         if not self.writable:

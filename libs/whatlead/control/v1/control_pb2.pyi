@@ -324,7 +324,7 @@ class Ramp(_message.Message):
     FROM_SHARE_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
     from_share: _builtins.float
-    """The share of each instance's pace to begin with, above 0 to 1; 0 means 0.1."""
+    """The share of each instance's pace to begin with, 0.01 to 1; 0 means 0.1."""
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
         """How long until the full pace, 1 s to 1 h; unset: 60 s."""
