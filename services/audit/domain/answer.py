@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from audit.domain.event import Attempt, Decision, Delivery, Event, EventType, Hold, Note
+from audit.domain.pauses import KnownPause
 from audit.domain.words import (
-    KnownPause,
     because,
     decided_again_because,
     moment,
@@ -189,6 +189,11 @@ def _waiting(event: Event, pauses: Sequence[KnownPause], now: datetime) -> str:
         ends = [pause.paused_until for pause in holding]
         last = None if None in ends else max(end for end in ends if end is not None)
         return f"Waiting for {_all(holding)}{until(last, 'until it is lifted')}"
+    slowed = [f"{pause.phrase} was lifted and {slowly.phrase}" for pause in pauses if (slowly := pause.slowed_at(now))]
+    return "; ".join([_next_step(event, pauses, now), *slowed])
+
+
+def _next_step(event: Event, pauses: Sequence[KnownPause], now: datetime) -> str:
     match event.type, event.detail:
         case EventType.MESSAGE_QUEUED, Decision() as decision:
             awaited = waits_for(event.reason, instance_id=event.instance_id, limiter=decision.binding_limiter)
@@ -196,7 +201,9 @@ def _waiting(event: Event, pauses: Sequence[KnownPause], now: datetime) -> str:
         case EventType.MESSAGE_HELD, Hold() as hold if hold.control_ids:
             lifted = [pause for pause in pauses if pause.control_id in hold.control_ids and pause.ended_at]
             if len(lifted) == len(set(hold.control_ids)):
-                return f"Waiting to be sent by {named(event.instance_id)}: {_all(lifted)} has ended"
+                over = [pause for pause in lifted if not pause.slowed_at(now)]
+                told_of = f": {_all(over)} has ended" if over else ""
+                return f"Waiting to be sent by {named(event.instance_id)}{told_of}"
             note = f" (“{hold.pause_reason}”)" if hold.pause_reason else ""
             return f"Waiting for a pause{note}{until(hold.paused_until, 'until it is lifted')}"
         case EventType.MESSAGE_HELD, _:

@@ -98,7 +98,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """A pause and what it covers. `scope` is `INSTANCE`, `CAMPAIGN`, `ORGANIZATION` or `PLATFORM`."""
+    """A pause and what it covers. `scope` is `INSTANCE`, `CAMPAIGN`, `ORGANIZATION` or `PLATFORM`.
+
+    `source` is `MANUAL`, `AUTO`, `PROVIDER` or `PLATFORM`; `plan` says how it goes on after a resume.
+    """
 
     scope: str = ""
     target: str = ""
@@ -107,6 +110,7 @@ class Pause:
     paused_until: datetime | None = None
     paused_at: datetime | None = None
     fenced_at: datetime | None = None
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

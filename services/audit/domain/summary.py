@@ -14,6 +14,7 @@ from audit.domain.event import (
     Note,
     Pause,
 )
+from audit.domain.pauses import kind, slowly_after
 from audit.domain.words import (
     because,
     covered,
@@ -126,17 +127,20 @@ def _delivered(event: Event, delivery: Delivery) -> str:
 
 def _paused(event: Event, pause: Pause) -> str:
     what, why = covered(pause.scope, pause.target), because(pause.note, event.actor)
+    named_pause = f"{kind(pause.source).capitalize()} of {what}"
+    slowly = slowly_after(pause.plan, event.occurred_at)
+    after = f": {slowly.phrase}" if slowly else ": at full pace at once" if pause.plan else ""
     match event.type:
         case EventType.EXECUTION_PAUSED:
-            return f"Pause of {what} committed{until(pause.paused_until)} {why}".rstrip()
+            return f"{named_pause} committed{until(pause.paused_until)} {why}".rstrip()
         case EventType.EXECUTION_FENCED:
-            return f"Pause of {what} fenced: from here no send in it begins"
+            return f"{named_pause} fenced: from here no send in it begins"
         case EventType.EXECUTION_RESUMED:
-            return f"Pause of {what} lifted {why}".rstrip()
+            return f"{named_pause} lifted {why}".rstrip() + after
         case EventType.EXECUTION_PAUSE_EXPIRED:
-            return f"Pause of {what} ended by itself"
+            return f"{named_pause} ended by itself"
         case EventType.EXECUTION_CANARY_PASSED:
-            return f"Canary of {what} went well: it goes on"
+            return f"Canary of {what} went well{after}"
         case EventType.EXECUTION_CANARY_FAILED:
             return f"Canary of {what} failed: it is paused again {why}".rstrip()
         case _:

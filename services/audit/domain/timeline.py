@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from audit.domain.answer import Standing, answer, settled_at
 from audit.domain.event import Event
+from audit.domain.pauses import known_pauses
 from audit.domain.summary import summarise
-from audit.domain.words import known_pauses
 
 MOST_PENDING = 1_000
 

@@ -1,10 +1,6 @@
-"""The phrases that lines for people are made of: times, reasons, pauses. Knows nothing of standing."""
+"""The phrases that lines for people are made of: times, reasons, scopes. Knows nothing of events."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from audit.domain.event import Event, EventType, Pause
 
 REFUSED_BECAUSE = {
     "INTENT_EXPIRED": "its expire time had passed",
@@ -113,29 +109,6 @@ def decided_again_because(reason: str) -> str:
     return DECIDED_AGAIN.get(reason, f"it came back ({reason})" if reason else "it came back")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownPause:
-    """A pause as far as its events tell. `ended_at` is none while it holds."""
-
-    control_id: str
-    scope: str
-    target: str
-    note: str
-    actor: str
-    paused_until: datetime | None
-    began_at: datetime
-    ended_at: datetime | None
-
-    @property
-    def phrase(self) -> str:
-        """Name the pause, why it was made and by whom."""
-        return f"the pause of {covered(self.scope, self.target)} {because(self.note, self.actor)}".rstrip()
-
-    def held_at(self, at: datetime) -> bool:
-        """Tell whether it held at that time."""
-        return self.began_at <= at and (self.ended_at is None or at < self.ended_at)
-
-
 def covered(scope: str, target: str) -> str:
     """Name what a pause covers."""
     match scope:
@@ -154,31 +127,3 @@ def because(note: str, actor: str) -> str:
     parts = [f"“{note}”" if note else "", f"by {actor}" if actor else ""]
     inside = ", ".join(part for part in parts if part)
     return f"({inside})" if inside else ""
-
-
-_ENDS = {EventType.EXECUTION_RESUMED, EventType.EXECUTION_PAUSE_EXPIRED}
-
-
-def known_pauses(events: Iterable[Event]) -> tuple[KnownPause, ...]:
-    """Put each pause together from what arrived of its events, in any order; the oldest first."""
-    by_id: dict[str, list[tuple[Event, Pause]]] = {}
-    for event in events:
-        if isinstance(event.detail, Pause):
-            by_id.setdefault(event.aggregate_id, []).append((event, event.detail))
-    return tuple(sorted((_put_together(parts) for parts in by_id.values()), key=lambda pause: pause.began_at))
-
-
-def _put_together(parts: list[tuple[Event, Pause]]) -> KnownPause:
-    begun = [part for part in parts if part[0].type is EventType.EXECUTION_PAUSED]
-    event, pause = (begun or parts)[0]
-    ends = [part.occurred_at for part, _ in parts if part.type in _ENDS]
-    return KnownPause(
-        control_id=event.aggregate_id,
-        scope=pause.scope,
-        target=pause.target,
-        note=pause.note if begun else "",
-        actor=event.actor if begun else "",
-        paused_until=pause.paused_until,
-        began_at=min(detail.paused_at or part.occurred_at for part, detail in parts),
-        ended_at=min(ends, default=None),
-    )

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from audit.domain.arrival import Arrival, Measurement, Reading, Refused, ScopeMark
 from audit.domain.event import AggregateType, EventType
+from audit.domain.pauses import over_at
 from whatlead.audit.v1 import event_pb2
 
 TYPES = {event_pb2.EventType.Value(f"EVENT_TYPE_{one.value}"): one for one in EventType}
@@ -24,7 +25,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_SECOND = 253_402_300_799
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 _LAST_UUID7 = "e677d21f-dbff-8"  # The year 9999 ends here.
-_ENDS = {EventType.EXECUTION_RESUMED, EventType.EXECUTION_PAUSE_EXPIRED}
 
 
 class _Unusable(Exception):
@@ -151,7 +151,7 @@ def _pause_mark(event: event_pb2.OperationalEvent, type_: EventType, at: datetim
         raise _Unusable("pause: scope or target is too long or holds a zero byte")
     target = pause.target if pause.scope in {"CAMPAIGN", "INSTANCE"} else ""
     began = moment_of(pause.paused_at) if pause.HasField("paused_at") else at
-    ended = at if type_ in _ENDS else None
+    ended = over_at(type_, pause.plan, at)
     return ScopeMark(event.aggregate_id, pause.scope, target, min(began, at), ended)
 
 

@@ -112,6 +112,7 @@ def _detail(message: event_pb2.OperationalEvent) -> Detail:
                 paused_until=_moment(message.pause, "paused_until"),
                 paused_at=_moment(message.pause, "paused_at"),
                 fenced_at=_moment(message.pause, "fenced_at"),
+                plan=message.pause.plan,
             )
         case "cooldown":
             return Cooldown(

@@ -78,6 +78,7 @@ def paused(control_id: str, type_: str, scope: str, target: str, *, at: datetime
         scope=scope,
         target=target,
         note=note,
+        plan=fields.pop("plan", ""),
         paused_at=stamp(fields.pop("paused_at", at)),
         paused_until=stamp(fields["paused_until"]) if "paused_until" in fields else None,
     )

@@ -122,6 +122,28 @@ async def test_a_pause_that_began_long_before_is_found_and_what_it_waits_for(
     assert timeline.answer.endswith(" (“wrong price”, by ana) until it is lifted")
 
 
+@pytest.mark.parametrize(
+    ("plan", "before", "told"),
+    [
+        ("RAMP from 10 % in 900 s", 60, "the pace grows until "),
+        ("RAMP from 10 % in 60 s", 61, ""),
+        ("CANARY of 20, at most 5 % failed, watched for 30 s", 86_400, "a few are tried first "),
+        ("IMMEDIATE", 1, ""),
+    ],
+)
+async def test_an_intent_made_after_a_resume_is_told_of_it_until_the_full_pace(
+    database: Database, plan: str, before: int, told: str
+) -> None:
+    intent_id = str(uuid7_at(CREATED))
+    end = CREATED - timedelta(seconds=before)
+    lifted = paused("c-1", "EXECUTION_RESUMED", "CAMPAIGN", "black-friday", at=end, plan=plan)
+    for event in (*held_life(intent_id)[:2], lifted, *pause_of("c-1", "CAMPAIGN", "black-friday", -90_000, None)):
+        await record(database, event)
+    timeline = await explain(database, intent_id)
+    assert ("(EXECUTION_RESUMED)" in kinds(timeline)) is bool(told)
+    assert ("was lifted and " + told in timeline.answer) is bool(told)
+
+
 async def test_what_did_not_cover_its_life_is_left_out(database: Database) -> None:
     intent_id = str(uuid7_at(CREATED))
     await record(database, *held_life(intent_id))

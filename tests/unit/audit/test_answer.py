@@ -6,7 +6,7 @@ import pytest
 
 from audit.domain.answer import Standing, answer, settled_at
 from audit.domain.event import Attempt, Decision, Delivery, Detail, Event, EventType, Hold, Note, Pause
-from audit.domain.words import KnownPause, known_pauses
+from audit.domain.pauses import KnownPause, known_pauses
 
 T = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
 INSTANCE = "inst-sp-1"

@@ -166,7 +166,7 @@ SUMMARIES = [
         "Pause of campaign black-friday lifted (“wrong price”, by ana)",
     ),
     ("EXECUTION_PAUSE_EXPIRED", {"pause": PAUSE}, "Pause of campaign black-friday ended by itself"),
-    ("EXECUTION_CANARY_PASSED", {"pause": PAUSE}, "Canary of campaign black-friday went well: it goes on"),
+    ("EXECUTION_CANARY_PASSED", {"pause": PAUSE}, "Canary of campaign black-friday went well"),
     (
         "EXECUTION_CANARY_FAILED",
         {"pause": PAUSE},
