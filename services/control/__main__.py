@@ -29,7 +29,7 @@ from control.grpc_api import ControlApi
 from control.infrastructure.audit import audit_receiver
 from control.infrastructure.changes import PostgresChanges
 from control.infrastructure.neighbours import Neighbours
-from control.infrastructure.notifications import listen
+from control.infrastructure.notifications import ACKNOWLEDGEMENTS, CHANGES, listen
 from control.infrastructure.postgres import PostgresHeartbeats, PostgresPauses, PostgresSnapshots
 from control.infrastructure.sessions import PostgresSessions
 from control.settings import ControlSettings
@@ -82,6 +82,7 @@ def assemble(
     queries = load_queries("control")
     replica_id = uuid7()
     hints = Hints()
+    fence_hint = hints.listener()
     commands = PostgresChanges(databases.commands, outbox, queries)
     changes = PostgresChanges(databases.loops, outbox, queries)
     pauses = PostgresPauses(databases.loops, queries)
@@ -90,7 +91,7 @@ def assemble(
         pauses=pauses,
         rule=FenceRule(),
         clock=clock,
-        hint=hints.listener(),
+        hint=fence_hint,
         committed=hints.give,
         failed=partial(_report, "fencing"),
     )
@@ -123,7 +124,7 @@ def assemble(
         store=PostgresSessions(databases.loops, queries),
         rule=FenceRule(),
         clock=clock,
-        changed=hints.give,
+        changed=fence_hint.set,
         failed=partial(_report, "sessions"),
     )
     checks = Checks(
@@ -166,7 +167,9 @@ def assemble(
             "canaries": canaries.run,
             "sessions": sessions.run,
             "watch": watch.run,
-            "notifications": partial(listen, database=databases.loops, heard=hints.give),
+            "notifications": partial(
+                listen, database=databases.loops, heard={CHANGES: hints.give, ACKNOWLEDGEMENTS: fence_hint.set}
+            ),
             "outbox": outbox.run,
         },
     )

@@ -1,7 +1,7 @@
-"""Hear at once that a pause changed somewhere. A hint only: whoever depends on it also looks by itself."""
+"""Hear at once that something changed at any replica. A hint only: whoever depends on it also looks by itself."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from chassis.database import Database, Query
 from kernel.errors import Failure
 
-_CHANNEL = "whatlead_control"
+CHANGES = "whatlead_control"
+ACKNOWLEDGEMENTS = "whatlead_acknowledgements"
 _RETRY_SECONDS = 0.5
 _PROBE_SECONDS = 10.0
 _PROBE = Query.of("probe", "SELECT 1")
@@ -19,8 +20,11 @@ _BROKEN = (Failure, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceErr
 _log = structlog.get_logger("control")
 
 
-async def listen(stop: asyncio.Event, *, database: Database, heard: Callable[[], None]) -> None:
-    """Call `heard` for each notification until `stop`, on a connection that is opened anew when it breaks."""
+async def listen(stop: asyncio.Event, *, database: Database, heard: Mapping[str, Callable[[], None]]) -> None:
+    """Call what `heard` has for a channel at each of its notifications, until `stop`.
+
+    The connection is opened anew when it breaks, and then everything is called once.
+    """
     while not stop.is_set():
         try:
             await _listen_once(stop, database, heard)
@@ -29,22 +33,24 @@ async def listen(stop: asyncio.Event, *, database: Database, heard: Callable[[],
             await _wait(stop, _RETRY_SECONDS)
 
 
-async def _listen_once(stop: asyncio.Event, database: Database, heard: Callable[[], None]) -> None:
+async def _listen_once(stop: asyncio.Event, database: Database, heard: Mapping[str, Callable[[], None]]) -> None:
     async with database.autocommit() as connection:
         await connection.fetch_one(_PROBE)
         raw = await connection.connection.get_raw_connection()
         driver: Any = raw.driver_connection
         ended = asyncio.Event()
 
-        def on_notification(*_: object) -> None:
-            heard()
+        def on_notification(connection: object, process: int, channel: str, payload: object) -> None:
+            heard[channel]()
 
         def on_end(*_: object) -> None:
             ended.set()
 
         driver.add_termination_listener(on_end)
-        await driver.add_listener(_CHANNEL, on_notification)
-        heard()  # what was missed while nobody listened
+        for channel in heard:
+            await driver.add_listener(channel, on_notification)
+        for call in heard.values():
+            call()  # what was missed while nobody listened
         try:
             while not stop.is_set() and not ended.is_set():
                 await _wait(stop, _PROBE_SECONDS, ended)
@@ -53,7 +59,8 @@ async def _listen_once(stop: asyncio.Event, database: Database, heard: Callable[
         finally:
             driver.remove_termination_listener(on_end)
             if not driver.is_closed():
-                await driver.remove_listener(_CHANNEL, on_notification)
+                for channel in heard:
+                    await driver.remove_listener(channel, on_notification)
 
 
 async def _wait(stop: asyncio.Event, seconds: float, *others: asyncio.Event) -> None:

@@ -17,11 +17,11 @@ from control.application.heartbeat import Heart
 from control.domain.coverage import Sending
 from control.domain.pause import PLATFORM, Pause, Scope, State
 from control.domain.resumption import Immediate
-from control.infrastructure.notifications import listen
+from control.infrastructure.notifications import ACKNOWLEDGEMENTS, CHANGES, listen
 from control.infrastructure.postgres import Filter
 from kernel.clock import SystemClock
 from kernel.errors import Failure, Kind
-from kernel.ids import ControlId, OrganizationId, uuid7
+from kernel.ids import ControlId, OrganizationId, SessionId, uuid7
 
 DEMO = OrganizationId("demo")
 OTHER = OrganizationId("other")
@@ -222,8 +222,16 @@ async def test_a_list_is_of_what_was_asked_for(
 
 
 async def test_a_change_is_heard_and_heard_again_after_the_connection_broke(store: Store, databases: Databases) -> None:
-    stop, heard = asyncio.Event(), asyncio.Event()
-    listening = asyncio.create_task(listen(stop, database=databases.connect(store.url), heard=heard.set))
+    stop, heard, acknowledged = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    session_id = SessionId(uuid7())
+    await store.sessions.register(session_id, "executor-1", timedelta(minutes=1))
+    listening = asyncio.create_task(
+        listen(
+            stop,
+            database=databases.connect(store.url),
+            heard={CHANGES: heard.set, ACKNOWLEDGEMENTS: acknowledged.set},
+        )
+    )
     async with asyncio.timeout(10):
         await heard.wait()
         heard.clear()
@@ -235,8 +243,14 @@ async def test_a_change_is_heard_and_heard_again_after_the_connection_broke(stor
         heard.clear()
         await heard.wait()
         heard.clear()
-        await store.pause(request_id="stop-2")
+        acknowledged.clear()
+        made = await store.pause(request_id="stop-2")
         await heard.wait()
+        assert not acknowledged.is_set()
+        heard.clear()
+        await store.sessions.acknowledge(session_id, [made.control_id], timedelta(minutes=1))
+        await acknowledged.wait()
+        assert not heard.is_set()
         stop.set()
         await listening
 

@@ -15,7 +15,7 @@ WITH relaxed AS (
     WHERE pause.control_id = ANY (CAST(:control_ids AS uuid[]))
       AND pause.state = 'PAUSING'
     ON CONFLICT (control_id, session_id) DO NOTHING
-    RETURNING pg_notify('whatlead_control', 'acknowledged')
+    RETURNING pg_notify('whatlead_acknowledgements', '')
 )
 SELECT (SELECT count(*) FROM acknowledged) AS acknowledged
 FROM extended
