@@ -35,6 +35,7 @@ _DEFAULT_ORGANIZATION = "demo"
 def main() -> None:
     """Run the command and turn what went wrong into one line that says what to do."""
     from console.connection import NotConnected
+    from console.controls import BadPlan
     from console.leads import BrokenFile
     from console.ports import PortsTaken
     from console.processes import ProcessEnded
@@ -44,7 +45,7 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (BrokenFile, PortsTaken) as error:
+    except (BadPlan, BrokenFile, PortsTaken) as error:
         _stop(str(error), 2)
     except (NotConnected, ProcessEnded) as error:
         _stop(str(error), 3)
@@ -209,12 +210,13 @@ def pause(
     whole_organization: Annotated[bool, typer.Option("--all", help="Stop the whole organization.")] = False,
     until: Annotated[datetime | None, typer.Option(help="End by itself then (local time).")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the fence stands.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop nothing; show what would be stopped.")] = False,
     organization: Organization = _DEFAULT_ORGANIZATION,
     data_dir: DataDir = _DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Stop sending in a scope; answers when no send in it can begin any more."""
-    from console.operations import pause as run_pause
+    from console.controls import pause as run_pause
 
     if sum(map(bool, (campaign, instance, whole_organization))) != 1:
         _stop("name what to stop: one of --campaign, --instance, --all", 2)
@@ -222,12 +224,13 @@ def pause(
         data_dir,
         organization,
         lambda stubs: run_pause(
-            stubs,
+            stubs.control,
             campaign=campaign,
             instance=instance,
             reason=reason,
             until=until,
             wait=wait,
+            dry_run=dry_run,
             as_json=as_json,
         ),
     )
@@ -235,16 +238,47 @@ def pause(
 
 @app.command()
 def resume(
-    control_id: Annotated[str, typer.Argument(help="The pause to lift: see `whatlead controls`.")],
+    control_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="The pauses to lift: see `whatlead controls`.")
+    ],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    immediately: Annotated[bool, typer.Option("--immediately", help="Go on at full pace at once.")] = False,
+    ramp_from: Annotated[
+        float | None, typer.Option(min=0.01, max=1, help="Begin at this share of the pace; 0.1 if not given.")
+    ] = None,
+    ramp_over: Annotated[
+        float | None, typer.Option(min=1, max=3600, help="Seconds until the full pace; 60 if not given.")
+    ] = None,
+    canary: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="So many sends first, the ramp only if they go well.")
+    ] = None,
+    watch: Annotated[
+        float | None, typer.Option(min=0, max=3600, help="Seconds to wait for bad news of the canary; 30 if not given.")
+    ] = None,
+    max_failures: Annotated[
+        float | None, typer.Option(min=0, max=1, help="The share of the canary that may fail; 0 if not given.")
+    ] = None,
     organization: Organization = _DEFAULT_ORGANIZATION,
     data_dir: DataDir = _DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Lift one pause."""
-    from console.operations import resume as run_resume
+    """Lift pauses, all or none; by default sending grows from 10 % to 100 % of its pace in 60 s."""
+    from console.controls import PlanOptions
+    from console.controls import resume as run_resume
 
-    _call(data_dir, organization, lambda stubs: run_resume(stubs, control_id, reason=reason, as_json=as_json))
+    plan = PlanOptions(
+        immediately=immediately,
+        ramp_from=ramp_from,
+        ramp_over=ramp_over,
+        canary=canary,
+        watch=watch,
+        max_failures=max_failures,
+    )
+    _call(
+        data_dir,
+        organization,
+        lambda stubs: run_resume(stubs.control, control_ids, reason=reason, plan=plan, as_json=as_json),
+    )
 
 
 @app.command()
@@ -255,9 +289,9 @@ def controls(
     as_json: AsJson = False,
 ) -> None:
     """List pauses."""
-    from console.operations import controls as run_controls
+    from console.controls import controls as run_controls
 
-    _call(data_dir, organization, lambda stubs: run_controls(stubs, live_only=not ended, as_json=as_json))
+    _call(data_dir, organization, lambda stubs: run_controls(stubs.control, live_only=not ended, as_json=as_json))
 
 
 @app.command()

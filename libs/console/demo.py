@@ -166,6 +166,7 @@ def _show_account(account: Account, fenced: control_pb2.ExecutionControl, fence:
         f"between FENCED and the resume {fence.begun_inside} sends began (of {fence.observed} in all), "
         f"{fence.arrived_inside} reached the provider later than 100 ms after FENCED"
     )
+    console.print("it went on at full pace, as by `whatlead resume --immediately`; without, the pace grows over 60 s")
 
 
 async def _show_explanations(stubs: Clients, results: Sequence[RowResult]) -> None:

@@ -1,8 +1,7 @@
-"""What an operator does with a running system: submit, pause, resume, ask. Calls the API and shows its answers."""
+"""What an operator does with a running system: submit and ask. Calls the API and shows its answers."""
 
 import asyncio
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -13,11 +12,9 @@ from console.connection import Clients
 from console.leads import read_leads
 from console.output import on_terminal, show, table
 from console.submission import ResultFile, submit
-from console.views import controls_table, intent_tables, metrics_tables, timeline_table
+from console.views import intent_tables, metrics_tables, timeline_table
 from kernel.errors import not_found
-from kernel.ids import uuid7
 from whatlead.audit.v1 import metrics_pb2, timeline_pb2
-from whatlead.control.v1 import control_pb2
 from whatlead.gate.v1 import gate_pb2
 
 _CALL_SECONDS = 30.0
@@ -46,55 +43,6 @@ async def submit_file(
         "outcomes": [{"outcome": outcome, "reason": reason, "rows": count} for outcome, reason, count in rows],
     }
     show(answer, table(f"{len(leads)} rows, one result each in {results}", ("outcome", "reason", "rows"), rows))
-
-
-async def pause(
-    clients: Clients,
-    *,
-    campaign: str,
-    instance: str,
-    reason: str,
-    until: datetime | None,
-    wait: bool,
-    as_json: bool,
-) -> None:
-    """Pause one scope."""
-    scope = (
-        control_pb2.SCOPE_CAMPAIGN
-        if campaign
-        else control_pb2.SCOPE_INSTANCE
-        if instance
-        else control_pb2.SCOPE_ORGANIZATION
-    )
-    request = control_pb2.PauseRequest(
-        request_id=str(uuid7()),
-        scope=scope,
-        target=campaign or instance,
-        reason=reason,
-        wait=control_pb2.PAUSE_WAIT_FENCED if wait else control_pb2.PAUSE_WAIT_COMMITTED,
-    )
-    if until:
-        request.paused_until.FromDatetime(until.astimezone())
-    answer = await clients.control.Pause(request, timeout=_CALL_SECONDS)
-    show(answer, controls_table([answer.control]), as_is=as_json)
-
-
-async def resume(clients: Clients, control_id: str, *, reason: str, as_json: bool) -> None:
-    """Lift one pause, and show those that remain."""
-    named = control_pb2.GetExecutionControlRequest(control_id=control_id)
-    control = (await clients.control.GetExecutionControl(named, timeout=_CALL_SECONDS)).control
-    request = control_pb2.ResumeRequest(
-        request_id=str(uuid7()), control_ids=[control_id], etag=control.etag, reason=reason
-    )
-    answer = await clients.control.Resume(request, timeout=_CALL_SECONDS)
-    show(answer, controls_table([*answer.controls, *answer.remaining]), as_is=as_json)
-
-
-async def controls(clients: Clients, *, live_only: bool, as_json: bool) -> None:
-    """List pauses."""
-    request = control_pb2.ListExecutionControlsRequest(live_only=live_only, page_size=1000)
-    answer = await clients.control.ListExecutionControls(request, timeout=_CALL_SECONDS)
-    show(answer, controls_table(answer.controls), as_is=as_json)
 
 
 async def find_intent(clients: Clients, name: str) -> str:

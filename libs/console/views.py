@@ -37,7 +37,9 @@ def controls_table(controls: Iterable[control_pb2.ExecutionControl]) -> Table:
             control_pb2.Scope.Name(control.scope).removeprefix("SCOPE_"),
             control.target or "-",
             control_pb2.ControlState.Name(control.state).removeprefix("CONTROL_STATE_"),
+            _goes_on(control),
             control.reason,
+            control_pb2.Source.Name(control.source).removeprefix("SOURCE_"),
             control.paused_by,
             moment(control.create_time),
             moment(control.fenced_at),
@@ -45,7 +47,41 @@ def controls_table(controls: Iterable[control_pb2.ExecutionControl]) -> Table:
         )
         for control in controls
     ]
-    return table("pauses", ("id", "scope", "target", "state", "reason", "by", "paused", "fenced", "until"), rows)
+    columns = ("id", "scope", "target", "state", "goes on", "reason", "source", "by", "paused", "fenced", "until")
+    return table("pauses", columns, rows)
+
+
+def _goes_on(control: control_pb2.ExecutionControl) -> str:
+    resumption = control.resumption
+    match resumption.state:
+        case control_pb2.RESUMPTION_STATE_CANARY:
+            return f"canary of {resumption.canary.sends}"
+        case control_pb2.RESUMPTION_STATE_RAMPING:
+            return f"at {resumption.rate_factor:.0%}, all at {moment(resumption.complete_time)}"
+        case control_pb2.RESUMPTION_STATE_COMPLETE:
+            return "at full pace"
+        case control_pb2.RESUMPTION_STATE_FAILED:
+            return f"canary failed: {resumption.failed_control_id}"
+        case _:
+            return "-"
+
+
+def radius_tables(radius: control_pb2.BlastRadius) -> list[Table]:
+    """What a pause would stop: in all, by campaign, by instance."""
+    counts = ("intents waiting", "jobs waiting", "being sent")
+
+    def numbers(work: control_pb2.WorkCount) -> tuple[int, int, int]:
+        return work.intents, work.jobs, work.in_flight
+
+    return [
+        table("a pause would stop", ("", *counts), [("all", *numbers(radius.total))]),
+        table("campaigns", ("campaign", *counts), [(one.campaign_id, *numbers(one.work)) for one in radius.campaigns]),
+        table(
+            "instances",
+            ("instance", *counts),
+            [(one.instance_id or "not chosen yet", *numbers(one.work)) for one in radius.instances],
+        ),
+    ]
 
 
 def intent_tables(intent: intent_pb2.MessageIntent) -> list[Table]:
