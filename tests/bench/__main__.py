@@ -17,7 +17,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 from rich.console import Console
-from tests.bench import checks, governed, latency, peers, peers_pgqueuer, peers_procrastinate, report
+from tests.bench import checks, governed, latency, peers, peers_pgqueuer, peers_procrastinate, report, waiting
 from tests.bench.loads import FULL, QUICK, Loads
 from tests.bench.machine import commit, machine, versions
 from tests.bench.samples import Sample, Unfinished
@@ -29,10 +29,10 @@ from console.system import System, running_system
 from kernel.errors import Failure
 
 _ROOT = Path(__file__).parents[2]
-_SECONDS_A_RUN = 160
+_SECONDS_A_RUN = 520
 _MESSAGE_CHARACTERS = 600
 _PEERS = {peers_pgqueuer.NAME: peers_pgqueuer.opened, peers_procrastinate.NAME: peers_procrastinate.opened}
-_CONTESTANTS = (report.OURS, *_PEERS)
+_CONTESTANTS = (report.OURS, *_PEERS, waiting.NAME)
 
 
 class Bench:
@@ -76,6 +76,12 @@ class Bench:
             yield system.postgres, system
 
     async def _contestant(self, name: str, postgres: EmbeddedPostgres, system: System | None) -> AsyncIterator[Sample]:
+        if name == waiting.NAME:
+            folder = self._folder / waiting.NAME
+            async for sample in waiting.measure(folder, self._loads):
+                yield sample
+            shutil.rmtree(folder)
+            return
         if system is None or name != report.OURS:
             async with _PEERS[name](postgres.url(database=f"bench_{name}")) as peer:
                 async for sample in peers.measure(peer, self._loads, self._folder, postgres.pid or 0):
@@ -148,7 +154,8 @@ def main() -> int:
     (_ROOT / "build" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(report.table(bench.samples, f"medians, least and most of {runs} alternating runs"))
-    console.print(report.parts_table(bench.samples))
+    if (parts := report.parts_table(bench.samples)).row_count:
+        console.print(parts)
     for failure in bench.failures:
         console.print(f"not measured: {failure}", markup=False)
     return 1 if bench.failures else 0

@@ -20,6 +20,9 @@ class Loads:
     check_scopes: int
     checks_in_flight: int
     check_seconds: int
+    waiting_intents: int
+    waiting_jobs: int
+    waiting_seconds: int
 
 
 FULL = Loads(
@@ -36,6 +39,9 @@ FULL = Loads(
     check_scopes=200,
     checks_in_flight=4,
     check_seconds=4,
+    waiting_intents=1_000_000,
+    waiting_jobs=100_000,
+    waiting_seconds=30,
 )
 
 QUICK = Loads(
@@ -52,4 +58,7 @@ QUICK = Loads(
     check_scopes=200,
     checks_in_flight=4,
     check_seconds=2,
+    waiting_intents=50_000,
+    waiting_jobs=5_000,
+    waiting_seconds=10,
 )

@@ -1,7 +1,7 @@
 """Read the processor time and memory of processes from /proc. Knows nothing of what they do."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,17 @@ class Processes:
         return {name: _resident(pid) for name, pid in self.named.items()}
 
 
+def seconds_of(pids: Iterable[int]) -> float:
+    """Return the processor time that these processes have used, of those that live."""
+    total = 0.0
+    for pid in pids:
+        try:
+            total += _seconds(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
 def used_per_message(before: Mapping[str, float], after: Mapping[str, float], messages: int) -> dict[str, float]:
     """Return microseconds a message by name; two readings are 10 ms exact."""
     return {name: round((after[name] - before[name]) / messages * 1e6, 1) for name in after}
@@ -54,12 +65,7 @@ def _seconds(pid: int) -> float:
 def _seconds_with_children(pid: int) -> float:
     """Count a process, its children that live, and those that it has reaped."""
     total = sum(map(int, _stat(pid)[_UTIME : _UTIME + 4])) / _TICKS
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        try:
-            total += _seconds(int(child))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return total
+    return total + seconds_of(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def _resident(pid: int) -> float:

@@ -9,6 +9,7 @@ from tests.bench.samples import Measure, Sample
 
 OURS = "whatlead"
 _OF_PROCESSOR = (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR, Measure.STEADY_PROCESSOR)
+_OF_WAITING = (Measure.WAITING_GATE, Measure.WAITING_EXECUTOR, Measure.WAITING_RATE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ def data(samples: Sequence[Sample]) -> dict[str, object]:
         "microseconds_by_process": {
             m.name.lower(): {c: parts[m, c] for c in contestants if parts[m, c]} for m in _OF_PROCESSOR
         },
+        "of_waiting": {m.name.lower(): parts[m, OURS] for m in _OF_WAITING if parts.get((m, OURS))},
     }
 
 

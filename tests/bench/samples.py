@@ -19,6 +19,10 @@ class Measure(StrEnum):
     MEMORY = "resident memory of the largest service: MB"
     CHECK_CALLS = "control checks: calls/s"
     CHECK_MESSAGES = "control checks: messages/s"
+    WAITING_GATE = "a paused mass waits: gate and its PostgreSQL: % of a core"
+    WAITING_EXECUTOR = "a paused mass waits: executor and its PostgreSQL: % of a core"
+    WAITING_RATE = "a paused mass waits: another campaign's rate, of that without it"
+    WAITING_RESUME = "a paused mass is resumed: s to the first send"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
