@@ -8,7 +8,7 @@ from uuid import UUID
 import grpc
 
 from chassis import paging
-from chassis.identity import current_caller, current_identity
+from chassis.identity import Peer, current_caller, current_identity
 from chassis.interceptors import note
 from chassis.telemetry import meter
 from control.application.checking import Checks
@@ -36,7 +36,7 @@ from control.wire import (
     wish_of,
 )
 from control.wire_resuming import lift_of
-from kernel.errors import not_found
+from kernel.errors import Violation, invalid, not_found
 from kernel.ids import ControlId, OrganizationId, SessionId
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
 
@@ -46,6 +46,8 @@ _checked = meter.create_counter("whatlead.control.scopes.checked", description="
 _fence_seconds = meter.create_histogram(
     "whatlead.control.fence.duration", unit="s", description="From a pause's commit to its fence, as answered to Pause."
 )
+
+_EXECUTOR = Peer(service="executor")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -211,7 +213,9 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
 
 
 def _session_of(request: control_pb2.CheckExecutionsRequest) -> SessionId | None:
-    """Return the session that is to hold the permits; the gate, which holds none, has none."""
+    """Return the session that is to hold the permits: an executor's; the gate asks for none."""
+    if (current_identity() == _EXECUTOR) != bool(request.session_id):
+        raise invalid(Violation(field="session_id", description="an executor names its session, nobody else has one"))
     return SessionId(UUID(request.session_id)) if request.session_id else None
 
 

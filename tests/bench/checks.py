@@ -1,4 +1,4 @@
-"""Measure how many checks control answers, asked as the executor asks: over mTLS, many scopes a call."""
+"""Measure how many checks control answers, asked as its peers ask: over mTLS, many scopes a call."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ async def measure(system: System, loads: Loads) -> AsyncIterator[Sample]:
     ]
     request = control_pb2.CheckExecutionsRequest(scopes=scopes)
     calls = 0
-    async with internal_channel(f"localhost:{system.ports.internal('control')}", _as_executor(system)) as channel:
+    async with internal_channel(f"localhost:{system.ports.internal('control')}", _as_gate(system)) as channel:
         control = ControlServiceStub(channel)
         now = asyncio.get_running_loop().time
         start = now()
@@ -46,6 +46,6 @@ async def measure(system: System, loads: Loads) -> AsyncIterator[Sample]:
     yield Sample(contestant=OURS, measure=Measure.CHECK_MESSAGES, value=calls * loads.check_scopes / seconds)
 
 
-def _as_executor(system: System) -> ServiceSettings:
-    environment = system.processes["executor"].environment
+def _as_gate(system: System) -> ServiceSettings:
+    environment = system.processes["gate"].environment
     return ServiceSettings(**{name.removeprefix("WHATLEAD_").lower(): value for name, value in environment.items()})

@@ -45,6 +45,13 @@ async def test_permits_are_for_sessions_that_are_registered_and_not_over(control
     assert await ended(control.peer("executor").AcknowledgePauses(pb.AcknowledgePausesRequest(session_id=session_id)))
 
 
+async def test_an_executor_must_name_its_session_and_nobody_else_may(control: Control) -> None:
+    nameless = pb.CheckExecutionsRequest(scopes=[DEMO])
+    assert await bad_fields(control.peer("executor").CheckExecutions(nameless)) == {"session_id"}
+    named = pb.CheckExecutionsRequest(scopes=[DEMO], session_id=await control.register())
+    assert await bad_fields(control.peer("gate").CheckExecutions(named)) == {"session_id"}
+
+
 async def test_a_session_lives_as_long_as_it_is_extended(control: Control) -> None:
     extended, silent = await control.register(), await control.register()
 
