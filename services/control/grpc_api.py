@@ -105,7 +105,7 @@ class ControlApi(control_pb2_grpc.ControlServiceServicer):
         """Lift pauses."""
         lift = lift_of(request)
         lifted = await self._resume(lift, caller_of(current_caller()))
-        note(control_ids=",".join(map(str, lift.control_ids)), remaining=len(lifted.remaining))
+        note(control_id=str(lift.control_ids[0]), lifted=len(lifted.pauses), remaining=len(lifted.remaining))
         controls = list(map(seen_control, lifted.pauses))
         return control_pb2.ResumeResponse(
             control=controls[0], controls=controls, remaining=map(seen_control, lifted.remaining)

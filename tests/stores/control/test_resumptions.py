@@ -224,13 +224,18 @@ async def test_the_schema_refuses_what_no_resumption_can_be(store: Store, change
 
 
 @pytest.mark.parametrize(("name", "index"), [("take_snapshot", "pause_under_way"), ("list_canaries", "pause_canary")])
-async def test_finished_resumptions_cost_nothing(store: Store, name: str, index: str) -> None:
+async def test_finished_resumptions_cost_nothing(store: Store, databases: Databases, name: str, index: str) -> None:
     """An executor asks for a snapshot many times a second: 20,000 ramps that are over must not be looked at."""
     made = await store.pause()
     await lift(store, made, plan=Ramp())
-    params: dict[str, object] = {"replica_id": uuid7(), "organization_ids": ["demo", ""], "session_ids": []}
+    organizations = ["", "demo", *(f"org-{number}" for number in range(50))]
+    params: dict[str, object] = {"replica_id": uuid7(), "organization_ids": organizations, "session_ids": []}
+    administrator = databases.connect(databases.server.url(database=store.url.rpartition("/")[2]))
     async with store.database.transaction() as tx:
+        await tx.connection.exec_driver_sql(_MANY_ORGANIZATIONS)
         await tx.connection.exec_driver_sql(_MANY_FINISHED)
+    async with administrator.transaction() as tx:
+        await tx.connection.exec_driver_sql("ANALYZE control.pause, control.control_version")
     async with store.database.transaction() as tx:
         sql: str = getattr(load_queries("control"), name).clause.text
         query = Query.of(name, f"EXPLAIN (ANALYZE, TIMING OFF) {sql}")
@@ -243,6 +248,11 @@ async def test_finished_resumptions_cost_nothing(store: Store, name: str, index:
     assert sum(removed) < 10, plan
 
 
+_MANY_ORGANIZATIONS = """
+INSERT INTO control_version (organization_id, version)
+SELECT 'org-' || number, 3
+FROM generate_series(0, 49) AS number;
+"""
 _MANY_FINISHED = """
 INSERT INTO pause (
     organization_id, control_id, scope, target, reason, source, paused_by, peer, request_id, state, begun_version,
@@ -250,8 +260,8 @@ INSERT INTO pause (
     ramp_duration, full_pace_at
 )
 SELECT
-    'demo', gen_random_uuid(), 'CAMPAIGN', 'welcome', 'r', 'MANUAL', 'ana', '', 'p' || number, 'RESUMED', 1, 3,
-    interval '500 milliseconds', now(), now(), now(), 'ana', 'r', 'g' || number, 'RAMP', 0.1, interval '1 minute',
-    now() - interval '1 hour'
+    'org-' || number % 50, gen_random_uuid(), 'CAMPAIGN', 'welcome', 'r', 'MANUAL', 'ana', '', 'p' || number, 'RESUMED',
+    1, 3, interval '500 milliseconds', now(), now(), now(), 'ana', 'r', 'g' || number, 'RAMP', 0.1,
+    interval '1 minute', now() - interval '1 hour'
 FROM generate_series(1, 20000) AS number;
 """
