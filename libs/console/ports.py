@@ -17,7 +17,7 @@ class PortsTaken(Exception):
 class Ports:
     """Ports relative to `base`: gate +1, executor +2, control +3, audit +4; internal ones +100, HTTP +200 more.
 
-    The nth executor beside the first is 10·n further up; the simulator is at +300.
+    The nth replica beside the first is 10·n further up; the simulator is at +300.
     """
 
     base: int
@@ -35,12 +35,18 @@ class Ports:
     def simulator(self) -> int:
         return self.base + _SIMULATOR
 
-    def all(self, executors: int) -> list[int]:
-        """Return every port that a system with so many executors listens on."""
-        replicas = [(service, 1) for service in SERVICES]
-        replicas += [("executor", replica) for replica in range(2, executors + 1)]
+    def all(self, executors: int, controls: int = 1) -> list[int]:
+        """Return every port that a system with so many executors and replicas of control listens on."""
         listeners = (self.public, self.internal, self.http)
-        return [self.simulator, *(listener(*replica) for replica in replicas for listener in listeners)]
+        listening = replicas(executors, controls)
+        return [self.simulator, *(listener(*replica) for replica in listening for listener in listeners)]
+
+
+def replicas(executors: int, controls: int = 1) -> list[tuple[str, int]]:
+    """Return the processes of a system: each service and the number of its replica."""
+    more = [("executor", number) for number in range(2, executors + 1)]
+    more += [("control", number) for number in range(2, controls + 1)]
+    return [(service, 1) for service in SERVICES] + more
 
 
 def _is_free(port: int) -> bool:
@@ -63,10 +69,10 @@ def demand_free(ports: Ports, executors: int) -> Ports:
     return ports
 
 
-def find_free(executors: int, *, lowest: int = DEFAULT_BASE) -> Ports:
+def find_free(executors: int, *, controls: int = 1, lowest: int = DEFAULT_BASE) -> Ports:
     """Return the ports from `lowest` on, or the next ones above them that are all free."""
     for base in range(lowest, 30000, 1000):
         ports = Ports(base=base)
-        if all(map(_is_free, ports.all(executors))):
+        if all(map(_is_free, ports.all(executors, controls))):
             return ports
     raise PortsTaken(f"no free ports between {lowest} and 30000")

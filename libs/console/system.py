@@ -7,9 +7,10 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ from chassis.migrations import migrate
 from chassis.postgres_embedded import EmbeddedPostgres
 from console import pki
 from console.connection import Connection
-from console.ports import SERVICES, Ports
+from console.ports import SERVICES, Ports, replicas
 from console.processes import ChildProcess, ProcessEnded
 
 _READY_SECONDS = 60.0
@@ -56,11 +57,16 @@ async def running_system(
     ports: Ports,
     *,
     executors: int = 1,
+    controls: int = 1,
     profile: str = "mild",
     seed: int = 1,
     extra: dict[str, str] | None = None,
+    adapt: Callable[[ChildProcess], ChildProcess] = lambda process: process,
 ) -> AsyncIterator[System]:
-    """Start everything in `data_dir` and stop it all at the end. `extra` is added to every process's environment."""
+    """Start everything in `data_dir` and stop it all at the end.
+
+    `extra` is added to every process's environment; what `adapt` returns is started in place of what it is given.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     data_dir = data_dir.resolve()
     (data_dir / "logs").mkdir(exist_ok=True)
@@ -78,8 +84,10 @@ async def running_system(
         for service in SERVICES:
             await migrate(postgres.url(user="postgres", database="whatlead"), service, passwords[service])
         processes = {
-            process.name: process
-            for process in _processes(data_dir, ports, postgres, passwords, executors, profile, seed, extra or {})
+            process.name: adapt(process)
+            for process in _processes(
+                data_dir, ports, postgres, passwords, replicas(executors, controls), profile, seed, extra or {}
+            )
         }
         stack.push_async_callback(_stop, processes)
         for process in processes.values():
@@ -106,7 +114,7 @@ def _processes(
     ports: Ports,
     postgres: EmbeddedPostgres,
     kept: dict[str, str],
-    executors: int,
+    replicas: Iterable[tuple[str, int]],
     profile: str,
     seed: int,
     extra: dict[str, str],
@@ -137,7 +145,7 @@ def _processes(
             "WHATLEAD_WHATSAPP_VERIFY_TOKEN": kept["verify_token"],
         },
     }
-    for service, replica in [(service, 1) for service in SERVICES] + [("executor", n) for n in range(2, executors + 1)]:
+    for service, replica in replicas:
         name = service if replica == 1 else f"{service}-{replica}"
         yield ChildProcess(
             name=name,
@@ -189,6 +197,10 @@ async def _one_ready(process: ChildProcess, http: httpx.AsyncClient) -> None:
 
 async def _stop(processes: dict[str, ChildProcess]) -> None:
     """Stop senders before those they report to, and the simulator last."""
-    order = sorted(processes, key=lambda name: (name == "simulator", name in {"audit", "control"}))
-    for names in (order[:-3], order[-3:-1], order[-1:]):
+    order = sorted(processes, key=_stops_late)
+    for _, names in groupby(order, key=_stops_late):
         await asyncio.gather(*(processes[name].stop() for name in names))
+
+
+def _stops_late(name: str) -> int:
+    return 2 if name == "simulator" else int(name.partition("-")[0] in {"audit", "control"})
