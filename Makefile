@@ -32,6 +32,9 @@ protos: .venv/dev  ## generate libs/whatlead from protos/
 bench: .venv/dev  ## measure, beside other queues, and write the figures to build/bench.json
 	@$(BIN)/python -m tests.bench
 
+faults: .venv/dev  ## pause 500 times under faults, try every mutant, and report in docs/kill-switch.md
+	@GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m tests.faults
+
 interop: .venv/run  ## drive the system from node and grpcurl (needs node and go)
 	@tests/interop/run $(BIN)
 
@@ -52,4 +55,4 @@ clean:  ## remove the environment and what was built
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help demo up test check protos bench interop fmt clean
+.PHONY: help demo up test check protos bench faults interop fmt clean
