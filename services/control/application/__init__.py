@@ -1,1 +1,1 @@
-"""What control does: pause, resume, fence, expire, check, watch. Knows time and stores only as ports."""
+"""What control does: pause, resume, fence, expire, judge canaries, check, watch. Knows stores only as ports."""

@@ -81,6 +81,22 @@ async def test_a_check_of_200_tuples_is_one_statement(store: Store, databases: D
     assert verdicts.ttl == timedelta(milliseconds=500)
 
 
+async def test_pauses_and_the_versions_of_their_etag_are_read_in_one_statement(store: Store) -> None:
+    """Two statements would let a pause begin between them: hidden from the reader, and covered by the etag."""
+    made = await store.pause()
+    everything = Filter(organizations=(DEMO, PLATFORM), live_only=False, scope=None, target="")
+    reads = (
+        store.pauses.read([made.control_id], {DEMO, PLATFORM}),
+        store.pauses.live({DEMO, PLATFORM}),
+        store.pauses.page(everything, before=None, count=50),
+    )
+    for read in reads:
+        with counting(store.database) as statements:
+            (seen,) = await read
+        assert len(statements) == 1
+        assert (seen.pause, str(seen.etag)) == (made, "v1.0")
+
+
 async def test_a_snapshot_holds_what_was_committed_before_it_was_asked_for(store: Store) -> None:
     for number in range(20):
         made = await store.pause(request_id=f"stop-{number}")
