@@ -151,7 +151,8 @@ async def test_the_fence_stands_as_soon_as_every_session_has_acknowledged(
     await replica.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
     await settle()
 
-    assert (await asked).state is State.FENCED
+    assert asked.done()
+    assert asked.result().state is State.FENCED
     assert states(store) == [State.PAUSING, State.FENCED]
 
 
@@ -171,7 +172,8 @@ async def test_without_any_session_the_fence_stands_at_once(store: Memory, repli
     asked = replica.pause()
     await settle()
 
-    assert (await asked).state is State.FENCED
+    assert asked.done()
+    assert asked.result().state is State.FENCED
 
 
 async def test_a_session_that_ended_but_is_not_forgotten_is_waited_for(
@@ -185,7 +187,8 @@ async def test_a_session_that_ended_but_is_not_forgotten_is_waited_for(
     assert not asked.done()
     await clock.advance(0.002)
 
-    assert (await asked).state is State.FENCED
+    assert asked.done()
+    assert asked.result().state is State.FENCED
 
 
 async def test_a_session_registered_after_the_pause_is_not_waited_for(
@@ -197,7 +200,8 @@ async def test_a_session_registered_after_the_pause_is_not_waited_for(
     await replica.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
     await settle()
 
-    assert (await asked).state is State.FENCED
+    assert asked.done()
+    assert asked.result().state is State.FENCED
 
 
 async def test_another_replica_fences_what_was_acknowledged_to_it(
@@ -211,7 +215,8 @@ async def test_another_replica_fences_what_was_acknowledged_to_it(
         assert states(store) == [State.PAUSING, State.FENCED]
         await clock.advance(0.08)
 
-        assert (await asked).state is State.FENCED
+        assert asked.done()
+        assert asked.result().state is State.FENCED
 
 
 async def test_an_acknowledged_pause_that_cannot_be_fenced_is_not_tried_without_rest(
@@ -227,7 +232,8 @@ async def test_an_acknowledged_pause_that_cannot_be_fenced_is_not_tried_without_
     monkeypatch.setattr(Memory, "change", written)
     await clock.advance(0.06)
 
-    assert (await asked).state is State.FENCED
+    assert asked.done()
+    assert asked.result().state is State.FENCED
 
 
 @asynccontextmanager
