@@ -1,5 +1,6 @@
 """What waits in a paused scope costs one write at most, goes on bit by bit after the resume, and is decided again."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -28,9 +29,11 @@ async def hold(gate: Part, intents: int, campaign_id: str = "welcome", organizat
 
 
 async def release_all(gate: Part) -> None:
+    """Release until nothing is due. Fails if that never comes."""
     after = ""
-    while (released := await gate.release(after)).more:
-        after = released.after
+    async with asyncio.timeout(20):
+        while (released := await gate.release(after)).more:
+            after = released.after
 
 
 async def go_on(gate: Part) -> None:
