@@ -19,6 +19,7 @@ from chassis.outbox import Outbox
 from chassis.serving import Process, Registration, launch
 from chassis.telemetry import meter, tracer
 from executor.application.accept import accept_jobs
+from executor.application.backlog import Backlog
 from executor.application.deliveries import Deliveries
 from executor.application.dispatch import Dispatch
 from executor.application.operate import cancel_jobs, resolve_outcome, retry_jobs
@@ -35,6 +36,7 @@ from executor.domain.revocations import Revocations
 from executor.domain.settling import RetryPolicy
 from executor.grpc_api import ExecutorApi
 from executor.infrastructure.control_client import GrpcControl
+from executor.infrastructure.counting import PostgresCounts
 from executor.infrastructure.observation import Observation
 from executor.infrastructure.postgres import PostgresQueue
 from executor.infrastructure.postgres_operations import PostgresJobs
@@ -53,7 +55,6 @@ from whatlead.gate.v1.gate_pb2_grpc import GateServiceStub
 from whatlead.gate.v1.signal_pb2_grpc import SignalServiceStub
 
 _POOL = 12
-_BACKLOG_SECONDS = 10.0
 
 log = structlog.get_logger("executor")
 
@@ -116,16 +117,15 @@ def assemble(
     async def watch(stop: asyncio.Event) -> None:
         await watch_pauses(dispatch.ended, control=control, hearing=hearing, chance=chance)
 
-    async def measure_backlog() -> None:
-        await queue.measure_backlog(every_seconds=_BACKLOG_SECONDS, at=clock.now())
-
-    api = ExecutorApi(  # type: ignore[abstract]
+    api = ExecutorApi(
         accept=partial(accept_jobs, begin=queue.begin, dispatch=dispatch.wake, upkeep=upkeep_wake, clock=clock),
         cancel=partial(cancel_jobs, begin=jobs.begin, clock=clock),
         retry=partial(retry_jobs, begin=jobs.begin, clock=clock),
         resolve=partial(resolve_outcome, begin=jobs.begin, clock=clock),
         get=jobs.get,
         page=jobs.page,
+        counts=PostgresCounts(database),
+        pauses=pauses,
     )
     return Process(
         name="executor",
@@ -147,7 +147,7 @@ def assemble(
                 policy=policy,
                 clock=clock,
                 chance=chance,
-                measure=measure_backlog,
+                measure=Backlog(queue.measure_backlog, clock).measure,
                 wake=upkeep_wake,
             ),
             "session": keep_session,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from chassis.identity import Caller, current_caller, current_identity
 from chassis.interceptors import note
 from executor.application.ports_operations import Request
 from executor.domain.job import Attempt, Job, JobKey, Lane, NewJob
-from executor.domain.words import CancelOutcome, Resolution
+from executor.domain.pauses import KnownPauses
+from executor.domain.words import CancelOutcome, JobState, Reason, Resolution
 from executor.infrastructure import wire
+from executor.infrastructure.counting import PostgresCounts
 from kernel.errors import Failure, Violation, invalid, not_found
 from whatlead.error.v1 import error_pb2
 from whatlead.executor.v1 import executor_pb2, executor_pb2_grpc
@@ -67,6 +70,8 @@ class ExecutorApi(executor_pb2_grpc.ExecutorServiceServicer):
         resolve: ResolveOutcome,
         get: Callable[[JobKey], Awaitable[tuple[Job, tuple[Attempt, ...]] | None]],
         page: PageOfJobs,
+        counts: PostgresCounts,
+        pauses: KnownPauses,
     ) -> None:
         self._accept = accept
         self._cancel = cancel
@@ -74,6 +79,8 @@ class ExecutorApi(executor_pb2_grpc.ExecutorServiceServicer):
         self._resolve = resolve
         self._get = get
         self._page = page
+        self._counts = counts
+        self._pauses = pauses
 
     async def AcceptJobs(  # noqa: N802
         self, request: executor_pb2.AcceptJobsRequest, context: object
@@ -155,14 +162,36 @@ class ExecutorApi(executor_pb2_grpc.ExecutorServiceServicer):
         if len(jobs) > size:
             last = str(jobs[size - 1].intent_id)
             token = paging.encode(organization_id=organization_id, filter=bound, position=last)
-        shown = [wire.job_message(job, ()) for job in jobs[:size]]
+        shown = [wire.job_message(self._as_paused(job), ()) for job in jobs[:size]]
         return executor_pb2.ListJobsResponse(jobs=shown, next_page_token=token)
+
+    async def CountWork(  # noqa: N802
+        self, request: executor_pb2.CountWorkRequest, context: object
+    ) -> executor_pb2.CountWorkResponse:
+        counts = await self._counts.work(
+            organization_id=request.organization_id, instance_id=request.instance_id, campaign_id=request.campaign_id
+        )
+        note(items=len(counts))
+        return executor_pb2.CountWorkResponse(counts=map(wire.working_message, counts))
+
+    async def CountCanary(  # noqa: N802
+        self, request: executor_pb2.CountCanaryRequest, context: object
+    ) -> executor_pb2.CountCanaryResponse:
+        count = await self._counts.canary(UUID(request.control_id))
+        return executor_pb2.CountCanaryResponse(sends=count.sends, succeeded=count.succeeded, failed=count.failed)
 
     async def _job(self, caller: Caller, intent_id: str) -> executor_pb2.Job:
         found = await self._get(JobKey(caller.organization_id, UUID(intent_id)))
         if found is None:
             raise not_found("job")
-        return wire.job_message(*found)
+        job, attempts = found
+        return wire.job_message(self._as_paused(job), attempts)
+
+    def _as_paused(self, job: Job) -> Job:
+        """Return the job with the reason it has while its scope is known to be paused: most rows are not marked."""
+        if job.state is JobState.READY and self._pauses.covers(job.scope):
+            return replace(job, reason=Reason.OPS_PAUSED)
+        return job
 
 
 def _on_behalf(request: executor_pb2.CancelJobsRequest) -> tuple[str, str]:

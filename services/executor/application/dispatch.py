@@ -6,12 +6,14 @@ starts its sends. It does not wait for their answers. Without a permit nothing i
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import structlog
 
+from executor.application.holding import hold_due
 from executor.application.outcomes import Outcomes
+from executor.application.patience import Patience
 from executor.application.ports import (
     Allowed,
     Answers,
@@ -26,20 +28,18 @@ from executor.application.rounds import Choice, Limits, choose
 from executor.application.sending import Sender
 from executor.application.session import SESSION_ENDED, Session
 from executor.application.signals import Wake
+from executor.application.unconfirmed import Unconfirmed
+from executor.application.under_way import UnderWay
 from executor.domain.job import Scope, TakenJob
-from executor.domain.operation import hold
 from executor.domain.pauses import KnownPauses
 from executor.domain.permit import Permit
 from executor.domain.revocations import Revocations
-from executor.domain.settling import abort
-from executor.domain.words import Reason
 from kernel.clock import Clock
 from kernel.errors import Failure, Kind
 
 log = structlog.get_logger("executor")
 
 _NOTHING: Sequence[TakenJob] = ()
-_UNCONFIRMED_SECONDS = 10.0  # how long a commit whose connection broke may still be under way
 
 
 class Dispatch:
@@ -63,7 +63,7 @@ class Dispatch:
         self._queue = queue
         self._begin = begin
         self._control = control
-        self._sender = sender
+        self._under_way = UnderWay(sender=sender, outcomes=outcomes, clock=clock)
         self._outcomes = outcomes
         self._session = session
         self._pauses = pauses
@@ -71,11 +71,10 @@ class Dispatch:
         self._clock = clock
         self._new_token = new_token
         self._limits = limits
-        self._sends: set[asyncio.Task[None]] = set()
-        self._unconfirmed: dict[UUID, float] = {}
-        self._unreachable = False
-        self._fruitless = 0
-        self._recheck_at = 0.0
+        self._patience = Patience(pauses, lead=limits.lead, longest=limits.longest_sleep)
+        self._unconfirmed = Unconfirmed(begin=begin, clock=clock)
+        self._unreachable = 0
+        self._failed = 0
         self.wake: Wake = outcomes.room_made
         self.ended = asyncio.Event()
 
@@ -88,21 +87,25 @@ class Dispatch:
                 await self.wake.wait(await self._round_or_wait())
         finally:
             ringer.cancel()
-            await self._finish_sends()
+            ends = self._clock.boottime() + self._limits.stop_seconds
+            await self._under_way.finish(seconds=self._limits.stop_seconds)
+            await self._unconfirmed.put_back_all(seconds=ends - self._clock.boottime())
             self._outcomes.close()
             self.ended.set()
 
     async def _round_or_wait(self) -> float:
         try:
-            return await self.round()
+            wait = await self.round()
         except Failure as failure:
             log.warning("executor.round_failed", reason=failure.reason)
-            self._fruitless += 1
-            return self._patience()
+            self._failed += 1
+            return min(0.005 * 2.0 ** min(self._failed, 10), self._limits.longest_sleep)
+        self._failed = 0
+        return wait
 
     async def round(self) -> float:
         """Do one round; return the seconds until the next is due unless something wakes the loop before."""
-        await self._put_back_unconfirmed()
+        await self._unconfirmed.put_back()
         await self._release_resumed()
         room = self._outcomes.room
         if room < 1:
@@ -116,10 +119,11 @@ class Dispatch:
             permit = Permit(asked_at=asked_at, ttl=answers.ttl, guard=self._limits.guard)
         except (Failure, ValueError) as failure:
             return await self._without_control(choice.scopes, failure)
-        if self._unreachable:
-            self._unreachable = False
+        if self._unreachable > 1:
             log.info("executor.control_answers_again")
-        return await self._send_allowed(choice.scopes, answers, permit, room)
+        self._unreachable = 0
+        await self._send_allowed(choice.scopes, answers, permit, room)
+        return 0.0
 
     async def _ask(self, scopes: Sequence[Scope]) -> Answers:
         session_id = self._session.session_id
@@ -133,118 +137,72 @@ class Dispatch:
             raise
 
     async def _choose(self, room: int) -> Choice:
-        """Choose this round's scopes. Where ones that are known to be paused crowd the list, look further."""
+        """Choose this round's scopes. Where ones that are put off crowd the list, look further."""
         scopes, limits = self._limits.scopes, self._limits
         while True:
             due = await self._queue.due_scopes(scopes=scopes)
             now = self._clock.boottime()
-            choice = choose(due, pauses=self._pauses, now=now, recheck_at=self._recheck_at, room=room, limits=limits)
+            choice = choose(due, pauses=self._pauses, patience=self._patience, now=now, room=room, limits=limits)
             all_seen = len(due) < scopes or due[-1].ready_in > limits.lead
-            if all_seen or len(choice.scopes) - choice.rechecks >= room:
-                break
+            if all_seen or len(choice.scopes) - choice.paused >= room:
+                return choice
             scopes *= 4
-        if choice.rechecks:
-            self._recheck_at = now + limits.recheck
-        return choice
 
-    async def _send_allowed(self, ready: Sequence[Scope], answers: Answers, permit: Permit, room: int) -> float:
-        allowed: list[tuple[Scope, Allowed]] = []
-        paused: list[tuple[Scope, Paused]] = []
-        for scope, answer in zip(ready, answers.answers, strict=True):
-            if isinstance(answer, Allowed):
-                if not self._revocations.revoked(
-                    scope, control_version=answer.control_version, platform_version=answers.platform_version
-                ):
-                    allowed.append((scope, answer))
-            elif isinstance(answer, Paused):
-                paused.append((scope, answer))
+    async def _send_allowed(self, asked: Sequence[Scope], answers: Answers, permit: Permit, room: int) -> None:
+        allowed: dict[Scope, Allowed] = {}
+        paused: dict[Scope, Paused] = {}
         now = self._clock.boottime()
+        for scope, answer in zip(asked, answers.answers, strict=True):
+            if isinstance(answer, Allowed) and self._may_be_taken(scope, answer, answers.platform_version):
+                allowed[scope] = answer
+            elif isinstance(answer, Paused) and self._patience.is_new(scope, answer.control_ids):
+                paused[scope] = answer
         if not permit.holds(now):
-            allowed = []
+            allowed = {}
         order = TakeOrder(
-            scopes=tuple(allowed),
+            scopes=tuple(allowed.items()),
             platform_version=answers.platform_version,
             token=self._new_token(),
             jobs=room,
             per_scope=max(1, min(self._limits.per_lane, math.ceil(room / max(1, len(allowed))))),
             horizon=permit.horizon(now),
+            permit_seconds=permit.rest(now),
             lease_seconds=self._limits.lease_seconds + permit.ttl,
         )
-        held, taken = await self._hold_and_take(paused, order)
-        self._start(taken, order.token, permit)
-        if taken or held:
-            self._fruitless = 0
-            return 0.0
-        self._fruitless += 1
-        return self._patience()
+        taken = await self._hold_and_take(paused, order)
+        self._under_way.start(taken, order.token, permit)
+        served = {job.job.scope for job in taken}
+        for scope, answer in zip(asked, answers.answers, strict=True):
+            ramping = isinstance(answer, Allowed) and answer.rate_factor < 1
+            if isinstance(answer, Paused):
+                self._patience.paused(scope, answer.control_ids, now)
+            elif scope in served:
+                self._patience.took(scope, ramping=ramping, now=now)
+            elif len(taken) < room:
+                self._patience.in_vain(scope, ramping=ramping, now=now)
 
-    async def _hold_and_take(
-        self, paused: Sequence[tuple[Scope, Paused]], order: TakeOrder
-    ) -> tuple[int, Sequence[TakenJob]]:
-        held, taken = 0, _NOTHING
+    def _may_be_taken(self, scope: Scope, answer: Allowed, platform_version: int) -> bool:
+        """Tell whether the answer is not older than a pause that was heard of; what it tells of pauses is noted."""
+        versions = {"control_version": answer.control_version, "platform_version": platform_version}
+        if self._revocations.revoked(scope, **versions):
+            return False
+        self._pauses.lifted(scope, **versions)
+        if self._patience.was_paused(scope):
+            self._pauses.release_due = True
+        return True
+
+    async def _hold_and_take(self, paused: Mapping[Scope, Paused], order: TakeOrder) -> Sequence[TakenJob]:
         if not paused and not order.scopes:
-            return held, taken
+            return _NOTHING
         try:
             async with self._begin() as tx:
                 if paused:
-                    held = await self._hold(tx, paused)
-                if order.scopes:
-                    taken = await tx.take(order)
+                    await hold_due(tx, paused, jobs=self._limits.holds, at=self._clock.now())
+                return await tx.take(order) if order.scopes else _NOTHING
         except BaseException:
             # The commit may have gone through: nothing is sent, and what was taken is put back.
-            self._unconfirmed[order.token] = self._clock.boottime() + _UNCONFIRMED_SECONDS
+            self._unconfirmed.note(order.token)
             raise
-        return held, taken
-
-    async def _hold(self, tx: Taking, paused: Sequence[tuple[Scope, Paused]]) -> int:
-        answers = dict(paused)
-        jobs = await tx.lock_due(list(answers), per_scope=self._limits.holds, jobs=self._limits.holds)
-        at = self._clock.now()
-        changes = []
-        for job in jobs:
-            answer = answers[job.scope]
-            changes.append(
-                hold(
-                    job,
-                    control_ids=answer.control_ids,
-                    pause_reason=answer.reason,
-                    paused_until=answer.paused_until,
-                    at=at,
-                )
-            )
-        if changes:
-            await tx.apply(changes)
-        return len(changes)
-
-    def _start(self, taken: Sequence[TakenJob], token: UUID, permit: Permit) -> None:
-        """Start the sends. Slots count from now: later than on the database's clock by the commit, never earlier."""
-        if not taken:
-            return
-        self._outcomes.opened(token, len(taken))
-        now = self._clock.boottime()
-        for job in taken:
-            send = self._sender.send(job, permit, slot=now + job.slot_in, settled=self._outcomes.add)
-            task = asyncio.create_task(send)
-            self._sends.add(task)
-            task.add_done_callback(self._sends.discard)
-
-    async def _put_back_unconfirmed(self) -> None:
-        """Put back what a broken commit may have taken; nothing of it was sent, so nothing of it becomes UNKNOWN.
-
-        The server may finish such a commit after its connection broke: what is not there yet is looked for again.
-        """
-        if not self._unconfirmed:
-            return
-        tokens, now = list(self._unconfirmed), self._clock.boottime()
-        async with self._begin() as tx:
-            jobs = await tx.lock_leased(tokens)
-            at = self._clock.now()
-            await tx.apply([abort(job, reason=Reason.TAKE_UNCONFIRMED, at=at) for job in jobs])
-            await tx.close_leases(tokens)
-        found = {job.lease_token for job in jobs}
-        for token in tokens:
-            if token in found or self._unconfirmed[token] <= now:
-                del self._unconfirmed[token]
 
     async def _release_resumed(self) -> None:
         """Make runnable what ended pauses have held, in batches, so that sending goes on between them."""
@@ -259,24 +217,9 @@ class Dispatch:
         self._pauses.release_due = self._pauses.release_due or released == self._limits.releases
 
     async def _without_control(self, ready: Sequence[Scope], failure: Exception) -> float:
-        """Take nothing. The jobs of this round are told why they wait, once; the next round is the probe."""
-        if not self._unreachable:
-            self._unreachable = True
+        """Take nothing. If the probe fails too, its jobs are told once why they wait."""
+        self._unreachable += 1
+        if self._unreachable == 2:
             log.warning("executor.control_unreachable", error=str(failure))
             await self._queue.mark_unreachable(ready, per_scope=self._limits.holds, jobs=self._limits.holds)
         return self._limits.probe
-
-    def _patience(self) -> float:
-        """How long to wait after rounds that found nothing to do although something is due."""
-        return min(0.005 * 2.0 ** min(self._fruitless, 10), self._limits.longest_sleep)
-
-    async def _finish_sends(self) -> None:
-        """Wait for the sends under way; those that outlast the time left are cut off and become UNKNOWN."""
-        if not self._sends:
-            return
-        _, late = await asyncio.wait(self._sends, timeout=self._limits.stop_seconds)
-        for task in late:
-            task.cancel()
-        if late:
-            log.warning("executor.sends_cut_off", sends=len(late))
-            await asyncio.wait(late)

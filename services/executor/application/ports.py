@@ -22,11 +22,20 @@ class Begin(Protocol[T_co]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """Only so many sends may begin in all, counted by the executors together, until control says otherwise."""
+
+    control_id: UUID
+    sends: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
     """Sends of the scope may begin. `rate_factor` is how much of the pace to use, above 0 to 1."""
 
     rate_factor: float
     control_version: int
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,11 +143,15 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueScope:
-    """A scope with READY jobs. `due_in` and `slot_in`: seconds until its first job is due, and its lane has a slot."""
+    """A scope with READY jobs; times in seconds.
+
+    `due_in`: until its first job is due. `slot_in`: until its lane has a slot; `ramp_in`: and one for what ramps up.
+    """
 
     scope: Scope
     due_in: float
     slot_in: float
+    ramp_in: float
 
     @property
     def ready_in(self) -> float:
@@ -147,7 +160,10 @@ class DueScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeOrder:
-    """What may be taken now. `horizon` is how many seconds ahead a slot may lie."""
+    """What may be taken now; times in seconds.
+
+    `horizon` is how far ahead a slot may lie, `permit_seconds` how long the permit holds: what lapses sooner is left.
+    """
 
     scopes: tuple[tuple[Scope, Allowed], ...]
     platform_version: int
@@ -155,6 +171,7 @@ class TakeOrder:
     jobs: int
     per_scope: int
     horizon: float
+    permit_seconds: float
     lease_seconds: float
 
 

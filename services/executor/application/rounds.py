@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from executor.application.patience import Patience
 from executor.application.ports import DueScope
 from executor.domain.job import Scope
 from executor.domain.pauses import KnownPauses
@@ -23,7 +24,6 @@ class Limits:
     guard: float = 0.05
     lead: float = 0.02
     lease_seconds: float = 30.0
-    recheck: float = 1.0
     longest_sleep: float = 1.0
     probe: float = 0.05
     stop_seconds: float = 9.0
@@ -31,35 +31,28 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The scopes to ask control about, or how many seconds to wait; `rechecks` of them are known to be paused."""
+    """The scopes to ask control about, or how many seconds to wait; `paused` of them are known to be paused."""
 
     scopes: tuple[Scope, ...]
     wait: float
-    rechecks: int
+    paused: int
 
 
 def choose(
-    due: Sequence[DueScope], *, pauses: KnownPauses, now: float, recheck_at: float, room: int, limits: Limits
+    due: Sequence[DueScope], *, pauses: KnownPauses, patience: Patience, now: float, room: int, limits: Limits
 ) -> Choice:
-    """Choose the scopes that can send now, and now and then those that are known to be paused.
-
-    The latter get their due jobs told of the pause, a bounded number at a time, so that a million jobs that wait in a
-    paused scope cost next to nothing.
-    """
+    """Choose the scopes that can send now, and those known to be paused whose jobs are to be told of it."""
     ready: list[Scope] = []
     wait = limits.longest_sleep
-    rechecks = 0
-    for scope in due:
-        if pauses.covers(scope.scope):
-            if scope.due_in > 0:
-                continue
-            if now >= recheck_at and rechecks < limits.holds:
-                rechecks += 1
-                ready.append(scope.scope)
-            else:
-                wait = min(wait, max(recheck_at - now, limits.lead))
-        elif scope.ready_in > limits.lead:
-            wait = min(wait, scope.ready_in - limits.lead)
-        elif len(ready) - rechecks < room:
-            ready.append(scope.scope)
-    return Choice(scopes=tuple(ready), wait=wait, rechecks=rechecks)
+    paused = 0
+    for each in due:
+        ready_in = patience.ready_in(each, now)
+        if ready_in > 0:
+            wait = min(wait, ready_in)
+        elif pauses.covers(each.scope):
+            if paused < limits.holds:
+                paused += 1
+                ready.append(each.scope)
+        elif len(ready) - paused < room:
+            ready.append(each.scope)
+    return Choice(scopes=tuple(ready), wait=wait, paused=paused)

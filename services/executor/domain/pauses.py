@@ -56,16 +56,24 @@ class KnownPauses:
         self._recount()
 
     def began(self, pause: Pause) -> None:
-        """Note a live pause."""
-        if pause.control_id not in self._live:
-            self._live[pause.control_id] = pause
-            self._recount()
+        """Note a live pause, or a newer version of it."""
+        self._live[pause.control_id] = pause
+        self._recount()
 
     def ended(self, control_id: UUID) -> None:
         """Forget a pause; what it alone held is to be released."""
         self.release_due = True
         if self._live.pop(control_id, None) is not None:
             self._recount()
+
+    def lifted(self, scope: Scope, *, control_version: int, platform_version: int) -> None:
+        """Forget the pauses of `scope` that control, at these versions, no longer has: their end was never heard of."""
+        if not any(covered in self._covered for covered in _covering(scope)):
+            return
+        for pause in list(self._live.values()):
+            version = platform_version if pause.scope is PauseScope.PLATFORM else control_version
+            if pause.covered in _covering(scope) and pause.version <= version:
+                self.ended(pause.control_id)
 
     def lost(self) -> None:
         """Believe nothing until the next snapshot."""
@@ -75,13 +83,7 @@ class KnownPauses:
         """Tell whether `scope` is known to be paused."""
         if not self._heard or not self._covered:
             return False
-        organization = scope.organization_id
-        return (
-            (PauseScope.CAMPAIGN, organization, scope.campaign_id) in self._covered
-            or (PauseScope.INSTANCE, organization, scope.instance_id) in self._covered
-            or (PauseScope.ORGANIZATION, organization, "") in self._covered
-            or (PauseScope.PLATFORM, "", "") in self._covered
-        )
+        return any(covered in self._covered for covered in _covering(scope))
 
     def live_ids(self) -> tuple[UUID, ...]:
         """Return the ids of all live pauses."""
@@ -89,3 +91,13 @@ class KnownPauses:
 
     def _recount(self) -> None:
         self._covered = {pause.covered for pause in self._live.values()}
+
+
+def _covering(scope: Scope) -> tuple[tuple[str, str, str], ...]:
+    organization = scope.organization_id
+    return (
+        (PauseScope.CAMPAIGN, organization, scope.campaign_id),
+        (PauseScope.INSTANCE, organization, scope.instance_id),
+        (PauseScope.ORGANIZATION, organization, ""),
+        (PauseScope.PLATFORM, "", ""),
+    )

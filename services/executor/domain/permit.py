@@ -27,7 +27,11 @@ class Permit:
 
     def holds(self, now: float) -> bool:
         """Tell whether a send may begin at `now`."""
-        return now < self.valid_until - self.guard
+        return self.rest(now) > 0
+
+    def rest(self, now: float) -> float:
+        """Return how many seconds from `now` sends may still begin."""
+        return self.valid_until - self.guard - now
 
     def horizon(self, now: float) -> float:
         """Return how many seconds from `now` slots may lie: what begins within half the permit's time."""

@@ -9,6 +9,7 @@ from executor.application.ports import (
     Allowed,
     Answer,
     Answers,
+    Canary,
     Heartbeat,
     PauseBegan,
     Paused,
@@ -97,9 +98,7 @@ class GrpcControl:
 def _answer(answer: control_pb2.ScopeAnswer) -> Answer:
     match answer.WhichOneof("answer"):
         case "allowed":
-            if not 0 < answer.allowed.rate_factor <= 1:
-                return Unclear()
-            return Allowed(rate_factor=answer.allowed.rate_factor, control_version=answer.organization_version)
+            return _allowed(answer.allowed, answer.organization_version)
         case "paused":
             paused = answer.paused
             until = paused.paused_until.ToDatetime(UTC) if paused.HasField("paused_until") else None
@@ -110,6 +109,18 @@ def _answer(answer: control_pb2.ScopeAnswer) -> Answer:
             return Paused(control_ids=ids, reason=paused.reason, paused_until=until) if ids else Unclear()
         case _:
             return Unclear()
+
+
+def _allowed(allowed: control_pb2.Allowed, control_version: int) -> Allowed | Unclear:
+    if not 0 < allowed.rate_factor <= 1:
+        return Unclear()
+    canary = None
+    if allowed.HasField("canary"):
+        try:
+            canary = Canary(control_id=UUID(allowed.canary.control_id), sends=allowed.canary.sends)
+        except ValueError:
+            return Unclear()
+    return Allowed(rate_factor=allowed.rate_factor, control_version=control_version, canary=canary)
 
 
 def _changed(control: control_pb2.ExecutionControl) -> Told | None:

@@ -12,11 +12,13 @@ from executor.domain.change import Fact, Note
 from executor.domain.job import Job, Lane, NewJob, Scope, TakenJob
 from executor.domain.words import FactType, JobState, Reason
 from executor.infrastructure.content import encode
+from executor.infrastructure.counting import canary_rooms
 from executor.infrastructure.ledger import Ledger, queries
 from executor.infrastructure.parcels import Telling
 from executor.infrastructure.rows import job_of, taken_of
 
 UNGOVERNED_GAP = 1 / 80  # seconds; what a resume's ramp slows down where a lane has no gap
+RAMP_CLAIM = 0.1  # seconds; what ramps up claims a free lane no further ahead: others find it free in between
 
 
 class Work(Ledger):
@@ -26,9 +28,14 @@ class Work(Ledger):
 
     async def take(self, order: TakeOrder) -> Sequence[TakenJob]:
         """Move due jobs to SENDING under one lease, advance their lanes, and record that their sends started."""
+        canaries = [allowed.canary for _, allowed in order.scopes]
+        limited = [canary for canary in canaries if canary is not None]
+        rooms = await canary_rooms(self.tx, limited) if limited else {}
         rows = await self.tx.fetch(
             queries.take_jobs,
             **_scopes([scope for scope, _ in order.scopes]),
+            canary_ids=[None if canary is None else canary.control_id for canary in canaries],
+            canary_rooms=[None if canary is None else rooms[canary.control_id] for canary in canaries],
             rate_factors=[allowed.rate_factor for _, allowed in order.scopes],
             control_versions=[allowed.control_version for _, allowed in order.scopes],
             platform_version=order.platform_version,
@@ -36,6 +43,8 @@ class Work(Ledger):
             jobs=order.jobs,
             per_scope=order.per_scope,
             horizon=order.horizon,
+            ramp_claim=RAMP_CLAIM,
+            permit_seconds=order.permit_seconds,
             lease_seconds=order.lease_seconds,
             ungoverned_gap=UNGOVERNED_GAP,
         )
@@ -124,6 +133,7 @@ class PostgresQueue:
                 scope=Scope(row.organization_id, row.instance_id, row.campaign_id),
                 due_in=row.due_in,
                 slot_in=row.slot_in,
+                ramp_in=row.ramp_in,
             )
             for row in rows
         ]

@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from executor.domain.job import Attempt, Content, Job, Lane, Media, NewJob, Template, Text
 from executor.domain.words import AttemptOutcome, CancelOutcome, JobState, Resolution
+from executor.infrastructure.counting import Working
 from executor.infrastructure.parcels import stamp
 from kernel.errors import Violation
 from whatlead.executor.v1 import executor_pb2
@@ -127,6 +128,18 @@ def job_message(job: Job, attempts: Sequence[Attempt]) -> executor_pb2.Job:
         approved_until=stamp(job.approved_until),
         attempts=shown,
         create_time=stamp(job.created_at),
+    )
+
+
+def working_message(working: Working) -> executor_pb2.WorkingJobs:
+    """Return how many jobs of a scope there are."""
+    organization_id, instance_id, campaign_id = working.scope
+    return executor_pb2.WorkingJobs(
+        organization_id=organization_id,
+        instance_id=instance_id,
+        campaign_id=campaign_id,
+        waiting=working.waiting,
+        in_flight=working.in_flight,
     )
 
 

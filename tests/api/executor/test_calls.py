@@ -1,5 +1,6 @@
 """The executor's calls over real gRPC on a real database."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class Running:
     database: Database
     told: Told
     allowed: bool = True
+    paused: control_pb2.ExecutionControl | None = None
 
     def gate(self) -> ExecutorServiceStub:
         return ExecutorServiceStub(self.server.internal_channel(service="gate"))
@@ -74,7 +76,9 @@ class ControlStub:
         self, request: object
     ) -> AsyncIterator[control_pb2.WatchExecutionControlsResponse]:
         yield control_pb2.WatchExecutionControlsResponse(snapshot=control_pb2.ExecutionControlSnapshot())
-        raise Failure(Kind.UNAVAILABLE, "UNAVAILABLE", "away")
+        await until(lambda: self._running.paused, seconds=120.0)
+        yield control_pb2.WatchExecutionControlsResponse(change=self._running.paused)
+        await asyncio.Event().wait()
 
 
 @asynccontextmanager
@@ -342,3 +346,45 @@ async def test_only_the_gate_hands_jobs_over(running: Running) -> None:
         with pytest.raises(Failure) as raised:
             await stub.AcceptJobs(pb.AcceptJobsRequest(jobs=[approved()]))
         assert raised.value.kind in (Kind.PERMISSION_DENIED, Kind.UNAUTHENTICATED)
+
+
+async def test_work_and_canaries_are_counted_for_control_alone(running: Running) -> None:
+    running.allowed = False
+    item = approved()
+    await accept(running, item)
+    control = ExecutorServiceStub(running.server.internal_channel(service="control"))
+    (count,) = (await control.CountWork(pb.CountWorkRequest(organization_id="demo", campaign_id="welcome"))).counts
+    assert (count.organization_id, count.instance_id, count.campaign_id) == ("demo", "inst-1", "welcome")
+    assert (count.waiting, count.in_flight) == (1, 0)
+    assert not (await control.CountWork(pb.CountWorkRequest(organization_id="other"))).counts
+    canary = await control.CountCanary(pb.CountCanaryRequest(control_id=str(uuid7())))
+    assert (canary.sends, canary.succeeded, canary.failed) == (0, 0, 0)
+    with pytest.raises(Failure) as refused:
+        await running.gate().CountWork(pb.CountWorkRequest())
+    assert refused.value.kind is Kind.PERMISSION_DENIED
+    with pytest.raises(Failure) as bad:
+        await control.CountCanary(pb.CountCanaryRequest(control_id="nonsense"))
+    assert bad.value.kind is Kind.INVALID_ARGUMENT
+
+
+async def test_a_job_in_a_scope_known_to_be_paused_says_so_without_being_marked(running: Running) -> None:
+    running.allowed = False
+    running.paused = control_pb2.ExecutionControl(
+        control_id=str(uuid7()),
+        organization_id="demo",
+        scope=control_pb2.SCOPE_CAMPAIGN,
+        target="welcome",
+        state=control_pb2.CONTROL_STATE_FENCED,
+        version=3,
+    )
+    covered, other = approved(not_before=moment(60)), approved(campaign_id="other", not_before=moment(60))
+    await accept(running, covered, other)
+    caller = running.caller()
+
+    async def told() -> bool:
+        job = (await caller.GetJob(pb.GetJobRequest(intent_id=covered.intent_id))).job
+        return bool(job.reason == "OPS_PAUSED")
+
+    await until(told)
+    jobs = (await caller.ListJobs(pb.ListJobsRequest())).jobs
+    assert {job.intent_id: job.reason for job in jobs} == {covered.intent_id: "OPS_PAUSED", other.intent_id: ""}

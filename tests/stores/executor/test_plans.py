@@ -48,7 +48,11 @@ async def test_the_take_goes_by_the_claim_index(world: World) -> None:
         token=uuid7(),
         jobs=50,
         per_scope=50,
+        canary_ids=[None],
+        canary_rooms=[None],
         horizon=0.25,
+        ramp_claim=0.1,
+        permit_seconds=0.45,
         lease_seconds=20.0,
         ungoverned_gap=0.0125,
     )

@@ -35,6 +35,7 @@ async def take(world: World, *, lease_seconds: float) -> list[TakenJob]:
                     jobs=100,
                     per_scope=100,
                     horizon=0.25,
+                    permit_seconds=0.45,
                     lease_seconds=lease_seconds,
                 )
             )

@@ -58,3 +58,25 @@ def test_a_lost_watch_is_believed_nothing_and_the_next_snapshot_releases_what_en
     known.snapshot([])
     assert known.release_due
     assert known.live_ids() == ()
+
+
+def test_an_answer_forgets_the_pauses_it_is_newer_than_and_no_others() -> None:
+    known, campaign = KnownPauses(), pause(PauseScope.CAMPAIGN, "demo", "welcome")
+    known.snapshot([campaign, pause(PauseScope.CAMPAIGN, "demo", "other")])
+    known.release_due = False
+    known.lifted(SCOPE, control_version=4, platform_version=9)
+    assert known.covers(SCOPE)
+    assert not known.release_due
+    known.lifted(SCOPE, control_version=6, platform_version=0)
+    assert not known.covers(SCOPE)
+    assert known.release_due
+    assert len(known.live_ids()) == 1
+
+
+def test_a_platform_pause_goes_by_the_platform_s_version() -> None:
+    known = KnownPauses()
+    known.snapshot([pause(PauseScope.PLATFORM, "", "")])
+    known.lifted(SCOPE, control_version=9, platform_version=4)
+    assert known.covers(SCOPE)
+    known.lifted(SCOPE, control_version=0, platform_version=5)
+    assert not known.covers(SCOPE)

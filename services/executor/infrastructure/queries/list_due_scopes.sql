@@ -1,5 +1,5 @@
 -- The distinct scopes with READY jobs by a loose index scan (one probe a scope, whatever the number of jobs), each with the
--- seconds until its first job is due and until its lane has a slot. Those that can send now come first, so that no number
+-- seconds until its first job is due and until its lane has a slot, and one for what ramps up. Those that can send now come first, so that no number
 -- of others pushes them off the list; of those, the ones whose lanes sent least recently.
 WITH RECURSIVE scope AS (
   (
@@ -30,7 +30,8 @@ SELECT
   scope.campaign_id,
   CAST(extract(epoch FROM scope.next_attempt_at - statement_timestamp()) AS double precision) AS due_in,
   CAST(extract(epoch FROM lane.next_send_at - statement_timestamp()) AS double precision)
-    - (lane.burst - 1) * lane.gap_seconds AS slot_in
+    - (lane.burst - 1) * lane.gap_seconds AS slot_in,
+  CAST(extract(epoch FROM lane.ramp_next_at - statement_timestamp()) AS double precision) AS ramp_in
 FROM scope
 JOIN lane
   ON lane.organization_id = scope.organization_id
