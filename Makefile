@@ -35,6 +35,9 @@ bench: .venv/dev  ## measure, beside other queues, and write the figures to buil
 faults: .venv/dev  ## pause 500 times under faults, try every mutant, and report in docs/kill-switch.md
 	@GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m tests.faults
 
+sim: .venv/dev  ## simulate the kill switch among faults, 500 seeds and all mutants, into build/sim.json (some 15 minutes)
+	@$(BIN)/python -m tests.simulation
+
 interop: .venv/run  ## drive the system from node and grpcurl (needs node and go)
 	@tests/interop/run $(BIN)
 
@@ -55,4 +58,4 @@ clean:  ## remove the environment and what was built
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.PHONY: help demo up test check protos bench faults interop fmt clean
+.PHONY: help demo up test check protos bench faults sim interop fmt clean

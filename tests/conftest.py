@@ -40,3 +40,12 @@ async def databases(_templates: Databases) -> AsyncIterator[Databases]:
 def service_database(databases: Databases) -> Callable[[str], Awaitable[Database]]:
     """`await service_database("gate")`: a fresh, migrated database, connected under the role of that service."""
     return databases.database
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what passing tests want to be read: `record_property("told", …)`."""
+    told = [dict(report.user_properties).get("told") for report in terminalreporter.getreports("passed")]
+    if any(told):
+        terminalreporter.section("told by tests")
+    for line in filter(None, told):
+        terminalreporter.write_line(str(line))
