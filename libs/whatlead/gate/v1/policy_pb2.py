@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from whatlead.gate.v1 import intent_pb2 as whatlead_dot_gate_dot_v1_dot_intent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwhatlead/gate/v1/policy.proto\x12\x10whatlead.gate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dwhatlead/gate/v1/intent.proto\"\x92\x01\n\x04Pace\x12\x36\n\x03gap\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12\x39\n\x06jitter\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12\x17\n\x05\x62urst\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\"k\n\x10\x46\x61ilureThreshold\x12&\n\x05share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x15\n\rminimum_sends\x18\x02 \x01(\r\x12\x18\n\x10minimum_failures\x18\x03 \x01(\r\"\xd9\x03\n\x06Policy\x12$\n\x04pace\x18\x01 \x01(\x0b\x32\x16.whatlead.gate.v1.Pace\x12\x17\n\nhourly_cap\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tdaily_cap\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x41\n\x0c\x61pproval_ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xa3\x05\x32\x02\x08\n\x12\x44\n\x10\x64uplicate_window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\x9a\x9e\x01\x32\x00\x12=\n\x11\x66\x61ilure_threshold\x18\x06 \x01(\x0b\x32\".whatlead.gate.v1.FailureThreshold\x12K\n\x0e\x63ooldown_steps\x18\x07 \x03(\x0b\x32\x19.google.protobuf.DurationB\x18\xbaH\x15\x92\x01\x12\x10\x08\"\x0e\xaa\x01\x0b\"\x05\x08\x80\x9a\x9e\x01\x32\x02\x08\x01\x12\x46\n\rretry_unknown\x18\x08 \x03(\x0e\x32\x1a.whatlead.gate.v1.CategoryB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x42\r\n\x0b_hourly_capB\x0c\n\n_daily_cap\"\x12\n\x10GetPolicyRequest\"\xa1\x01\n\x11GetPolicyResponse\x12(\n\x06policy\x18\x01 \x01(\x0b\x32\x18.whatlead.gate.v1.Policy\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x05 \x01(\t\"\x95\x01\n\x13UpdatePolicyRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x30\n\x06policy\x18\x02 \x01(\x0b\x32\x18.whatlead.gate.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"_\n\x14UpdatePolicyResponse\x12(\n\x06policy\x18\x01 \x01(\x0b\x32\x18.whatlead.gate.v1.Policy\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"{\n\x16\x41\x64\x64SuppressionsRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\'\n\nrecipients\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\xe8\x07\"\x06r\x04\x10\x01\x18@\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\":\n\x17\x41\x64\x64SuppressionsResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\r\x12\x10\n\x08\x63\x61nceled\x18\x02 \x01(\r\"\x80\x01\n\x19RemoveSuppressionsRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\'\n\nrecipients\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\xe8\x07\"\x06r\x04\x10\x01\x18@\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"-\n\x1aRemoveSuppressionsResponse\x12\x0f\n\x07removed\x18\x01 \x01(\r\"V\n\x17ListSuppressionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"h\n\x18ListSuppressionsResponse\x12\x33\n\x0csuppressions\x18\x01 \x03(\x0b\x32\x1d.whatlead.gate.v1.Suppression\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x0bSuppression\x12\x14\n\x0crecipient_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\ncreated_by\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x88\x04\n\rPolicyService\x12T\n\tGetPolicy\x12\".whatlead.gate.v1.GetPolicyRequest\x1a#.whatlead.gate.v1.GetPolicyResponse\x12]\n\x0cUpdatePolicy\x12%.whatlead.gate.v1.UpdatePolicyRequest\x1a&.whatlead.gate.v1.UpdatePolicyResponse\x12\x66\n\x0f\x41\x64\x64Suppressions\x12(.whatlead.gate.v1.AddSuppressionsRequest\x1a).whatlead.gate.v1.AddSuppressionsResponse\x12o\n\x12RemoveSuppressions\x12+.whatlead.gate.v1.RemoveSuppressionsRequest\x1a,.whatlead.gate.v1.RemoveSuppressionsResponse\x12i\n\x10ListSuppressions\x12).whatlead.gate.v1.ListSuppressionsRequest\x1a*.whatlead.gate.v1.ListSuppressionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwhatlead/gate/v1/policy.proto\x12\x10whatlead.gate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dwhatlead/gate/v1/intent.proto\"\x92\x01\n\x04Pace\x12\x36\n\x03gap\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12\x39\n\x06jitter\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0e\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xa3\x05\x32\x00\x12\x17\n\x05\x62urst\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\"k\n\x10\x46\x61ilureThreshold\x12&\n\x05share\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?!\x00\x00\x00\x00\x00\x00\x00\x00\x12\x15\n\rminimum_sends\x18\x02 \x01(\r\x12\x18\n\x10minimum_failures\x18\x03 \x01(\r\"\xca\x02\n\x06Window\x12y\n\x05start\x18\x01 \x01(\tBj\xbaHg\xba\x01\x64\n\x0cwindow.start\x12#must be a time of the day, as 09:00\x1a/this.matches(\'^([01][0-9]|2[0-3]):[0-5][0-9]$\')\x12\x7f\n\x03\x65nd\x18\x02 \x01(\tBr\xbaHo\xba\x01l\n\nwindow.end\x12%must be a time of the day up to 24:00\x1a\x37this.matches(\'^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$\'):D\xbaHA\x1a?\n\x0cwindow.order\x12\x18must end after it starts\x1a\x15this.start < this.end\"\xf8\x02\n\nQuietHours\x12*\n\x08weekdays\x18\x01 \x01(\x0b\x32\x18.whatlead.gate.v1.Window\x12+\n\tsaturdays\x18\x02 \x01(\x0b\x32\x18.whatlead.gate.v1.Window\x12)\n\x07sundays\x18\x03 \x01(\x0b\x32\x18.whatlead.gate.v1.Window\x12\x43\n\ncategories\x18\x04 \x03(\x0e\x32\x1a.whatlead.gate.v1.CategoryB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\"\n\x08holidays\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\x18\x01\"\x04r\x02\x18\n:}\xbaHz\x1ax\n\x17quiet_hours.some_window\x12\x1dmust have at least one window\x1a>has(this.weekdays) || has(this.saturdays) || has(this.sundays)\"\x8c\x04\n\x06Policy\x12$\n\x04pace\x18\x01 \x01(\x0b\x32\x16.whatlead.gate.v1.Pace\x12\x17\n\nhourly_cap\x18\x02 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tdaily_cap\x18\x03 \x01(\rH\x01\x88\x01\x01\x12\x41\n\x0c\x61pproval_ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n\"\x04\x08\x80\xa3\x05\x32\x02\x08\n\x12\x44\n\x10\x64uplicate_window\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x05\x08\x80\x9a\x9e\x01\x32\x00\x12=\n\x11\x66\x61ilure_threshold\x18\x06 \x01(\x0b\x32\".whatlead.gate.v1.FailureThreshold\x12K\n\x0e\x63ooldown_steps\x18\x07 \x03(\x0b\x32\x19.google.protobuf.DurationB\x18\xbaH\x15\x92\x01\x12\x10\x08\"\x0e\xaa\x01\x0b\"\x05\x08\x80\x9a\x9e\x01\x32\x02\x08\x01\x12\x46\n\rretry_unknown\x18\x08 \x03(\x0e\x32\x1a.whatlead.gate.v1.CategoryB\x13\xbaH\x10\x92\x01\r\x10\x08\x18\x01\"\x07\x82\x01\x04\x10\x01 \x00\x12\x31\n\x0bquiet_hours\x18\t \x01(\x0b\x32\x1c.whatlead.gate.v1.QuietHoursB\r\n\x0b_hourly_capB\x0c\n\n_daily_cap\"\x12\n\x10GetPolicyRequest\"\xa1\x01\n\x11GetPolicyResponse\x12(\n\x06policy\x18\x01 \x01(\x0b\x32\x18.whatlead.gate.v1.Policy\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x05 \x01(\t\"\x95\x01\n\x13UpdatePolicyRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x30\n\x06policy\x18\x02 \x01(\x0b\x32\x18.whatlead.gate.v1.PolicyB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"_\n\x14UpdatePolicyResponse\x12(\n\x06policy\x18\x01 \x01(\x0b\x32\x18.whatlead.gate.v1.Policy\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"{\n\x16\x41\x64\x64SuppressionsRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\'\n\nrecipients\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\xe8\x07\"\x06r\x04\x10\x01\x18@\x12\x18\n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\":\n\x17\x41\x64\x64SuppressionsResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\r\x12\x10\n\x08\x63\x61nceled\x18\x02 \x01(\r\"\x80\x01\n\x19RemoveSuppressionsRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\'\n\nrecipients\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\xe8\x07\"\x06r\x04\x10\x01\x18@\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"-\n\x1aRemoveSuppressionsResponse\x12\x0f\n\x07removed\x18\x01 \x01(\r\"V\n\x17ListSuppressionsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"h\n\x18ListSuppressionsResponse\x12\x33\n\x0csuppressions\x18\x01 \x03(\x0b\x32\x1d.whatlead.gate.v1.Suppression\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x0bSuppression\x12\x14\n\x0crecipient_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\ncreated_by\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x88\x04\n\rPolicyService\x12T\n\tGetPolicy\x12\".whatlead.gate.v1.GetPolicyRequest\x1a#.whatlead.gate.v1.GetPolicyResponse\x12]\n\x0cUpdatePolicy\x12%.whatlead.gate.v1.UpdatePolicyRequest\x1a&.whatlead.gate.v1.UpdatePolicyResponse\x12\x66\n\x0f\x41\x64\x64Suppressions\x12(.whatlead.gate.v1.AddSuppressionsRequest\x1a).whatlead.gate.v1.AddSuppressionsResponse\x12o\n\x12RemoveSuppressions\x12+.whatlead.gate.v1.RemoveSuppressionsRequest\x1a,.whatlead.gate.v1.RemoveSuppressionsResponse\x12i\n\x10ListSuppressions\x12).whatlead.gate.v1.ListSuppressionsRequest\x1a*.whatlead.gate.v1.ListSuppressionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PACE'].fields_by_name['burst']._serialized_options = b'\272H\005*\003\030\350\007'
   _globals['_FAILURETHRESHOLD'].fields_by_name['share']._loaded_options = None
   _globals['_FAILURETHRESHOLD'].fields_by_name['share']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?!\000\000\000\000\000\000\000\000'
+  _globals['_WINDOW'].fields_by_name['start']._loaded_options = None
+  _globals['_WINDOW'].fields_by_name['start']._serialized_options = b'\272Hg\272\001d\n\014window.start\022#must be a time of the day, as 09:00\032/this.matches(\'^([01][0-9]|2[0-3]):[0-5][0-9]$\')'
+  _globals['_WINDOW'].fields_by_name['end']._loaded_options = None
+  _globals['_WINDOW'].fields_by_name['end']._serialized_options = b'\272Ho\272\001l\n\nwindow.end\022%must be a time of the day up to 24:00\0327this.matches(\'^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$\')'
+  _globals['_WINDOW']._loaded_options = None
+  _globals['_WINDOW']._serialized_options = b'\272HA\032?\n\014window.order\022\030must end after it starts\032\025this.start < this.end'
+  _globals['_QUIETHOURS'].fields_by_name['categories']._loaded_options = None
+  _globals['_QUIETHOURS'].fields_by_name['categories']._serialized_options = b'\272H\020\222\001\r\020\010\030\001\"\007\202\001\004\020\001 \000'
+  _globals['_QUIETHOURS'].fields_by_name['holidays']._loaded_options = None
+  _globals['_QUIETHOURS'].fields_by_name['holidays']._serialized_options = b'\272H\r\222\001\n\020d\030\001\"\004r\002\030\n'
+  _globals['_QUIETHOURS']._loaded_options = None
+  _globals['_QUIETHOURS']._serialized_options = b'\272Hz\032x\n\027quiet_hours.some_window\022\035must have at least one window\032>has(this.weekdays) || has(this.saturdays) || has(this.sundays)'
   _globals['_POLICY'].fields_by_name['approval_ttl']._loaded_options = None
   _globals['_POLICY'].fields_by_name['approval_ttl']._serialized_options = b'\272H\r\252\001\n\"\004\010\200\243\0052\002\010\n'
   _globals['_POLICY'].fields_by_name['duplicate_window']._loaded_options = None
@@ -77,30 +89,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PACE']._serialized_end=323
   _globals['_FAILURETHRESHOLD']._serialized_start=325
   _globals['_FAILURETHRESHOLD']._serialized_end=432
-  _globals['_POLICY']._serialized_start=435
-  _globals['_POLICY']._serialized_end=908
-  _globals['_GETPOLICYREQUEST']._serialized_start=910
-  _globals['_GETPOLICYREQUEST']._serialized_end=928
-  _globals['_GETPOLICYRESPONSE']._serialized_start=931
-  _globals['_GETPOLICYRESPONSE']._serialized_end=1092
-  _globals['_UPDATEPOLICYREQUEST']._serialized_start=1095
-  _globals['_UPDATEPOLICYREQUEST']._serialized_end=1244
-  _globals['_UPDATEPOLICYRESPONSE']._serialized_start=1246
-  _globals['_UPDATEPOLICYRESPONSE']._serialized_end=1341
-  _globals['_ADDSUPPRESSIONSREQUEST']._serialized_start=1343
-  _globals['_ADDSUPPRESSIONSREQUEST']._serialized_end=1466
-  _globals['_ADDSUPPRESSIONSRESPONSE']._serialized_start=1468
-  _globals['_ADDSUPPRESSIONSRESPONSE']._serialized_end=1526
-  _globals['_REMOVESUPPRESSIONSREQUEST']._serialized_start=1529
-  _globals['_REMOVESUPPRESSIONSREQUEST']._serialized_end=1657
-  _globals['_REMOVESUPPRESSIONSRESPONSE']._serialized_start=1659
-  _globals['_REMOVESUPPRESSIONSRESPONSE']._serialized_end=1704
-  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_start=1706
-  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_end=1792
-  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_start=1794
-  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_end=1898
-  _globals['_SUPPRESSION']._serialized_start=1900
-  _globals['_SUPPRESSION']._serialized_end=2020
-  _globals['_POLICYSERVICE']._serialized_start=2023
-  _globals['_POLICYSERVICE']._serialized_end=2543
+  _globals['_WINDOW']._serialized_start=435
+  _globals['_WINDOW']._serialized_end=765
+  _globals['_QUIETHOURS']._serialized_start=768
+  _globals['_QUIETHOURS']._serialized_end=1144
+  _globals['_POLICY']._serialized_start=1147
+  _globals['_POLICY']._serialized_end=1671
+  _globals['_GETPOLICYREQUEST']._serialized_start=1673
+  _globals['_GETPOLICYREQUEST']._serialized_end=1691
+  _globals['_GETPOLICYRESPONSE']._serialized_start=1694
+  _globals['_GETPOLICYRESPONSE']._serialized_end=1855
+  _globals['_UPDATEPOLICYREQUEST']._serialized_start=1858
+  _globals['_UPDATEPOLICYREQUEST']._serialized_end=2007
+  _globals['_UPDATEPOLICYRESPONSE']._serialized_start=2009
+  _globals['_UPDATEPOLICYRESPONSE']._serialized_end=2104
+  _globals['_ADDSUPPRESSIONSREQUEST']._serialized_start=2106
+  _globals['_ADDSUPPRESSIONSREQUEST']._serialized_end=2229
+  _globals['_ADDSUPPRESSIONSRESPONSE']._serialized_start=2231
+  _globals['_ADDSUPPRESSIONSRESPONSE']._serialized_end=2289
+  _globals['_REMOVESUPPRESSIONSREQUEST']._serialized_start=2292
+  _globals['_REMOVESUPPRESSIONSREQUEST']._serialized_end=2420
+  _globals['_REMOVESUPPRESSIONSRESPONSE']._serialized_start=2422
+  _globals['_REMOVESUPPRESSIONSRESPONSE']._serialized_end=2467
+  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_start=2469
+  _globals['_LISTSUPPRESSIONSREQUEST']._serialized_end=2555
+  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_start=2557
+  _globals['_LISTSUPPRESSIONSRESPONSE']._serialized_end=2661
+  _globals['_SUPPRESSION']._serialized_start=2663
+  _globals['_SUPPRESSION']._serialized_end=2783
+  _globals['_POLICYSERVICE']._serialized_start=2786
+  _globals['_POLICYSERVICE']._serialized_end=3306
 # @@protoc_insertion_point(module_scope)

@@ -86,6 +86,83 @@ class FailureThreshold(_message.Message):
 Global___FailureThreshold: _TypeAlias = FailureThreshold  # noqa: Y015
 
 @_typing.final
+class Window(_message.Message):
+    """A time of the day, from `start` up to, not including, `end`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    start: _builtins.str
+    """00:00 to 23:59, as 09:00."""
+    end: _builtins.str
+    """Up to 24:00, the end of the day."""
+    def __init__(
+        self,
+        *,
+        start: _builtins.str = ...,
+        end: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class QuietHours(_message.Message):
+    """When recipients are left alone: outside these windows of their local time, which follows from a Brazilian number's area
+    code; for all other numbers it is that of America/Sao_Paulo. What would go outside them waits for the next opening (QUEUED,
+    QUIET_HOURS), and an approval never outlasts the window. A kind of day without a window is quiet all day.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    SATURDAYS_FIELD_NUMBER: _builtins.int
+    SUNDAYS_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    HOLIDAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def weekdays(self) -> Global___Window:
+        """Monday to Friday."""
+
+    @_builtins.property
+    def saturdays(self) -> Global___Window:
+        """Saturdays."""
+
+    @_builtins.property
+    def sundays(self) -> Global___Window:
+        """Sundays, Brazil's national holidays and `holidays`, whatever weekday they fall on."""
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_intent_pb2.Category.ValueType]:
+        """The categories it applies to. Empty: MARKETING."""
+
+    @_builtins.property
+    def holidays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """More dates that count as holidays, as 2027-02-09: up to 100."""
+
+    def __init__(
+        self,
+        *,
+        weekdays: Global___Window | None = ...,
+        saturdays: Global___Window | None = ...,
+        sundays: Global___Window | None = ...,
+        categories: _abc.Iterable[_intent_pb2.Category.ValueType] | None = ...,
+        holidays: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["saturdays", b"saturdays", "sundays", b"sundays", "weekdays", b"weekdays"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "holidays", b"holidays", "saturdays", b"saturdays", "sundays", b"sundays", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuietHours: _TypeAlias = QuietHours  # noqa: Y015
+
+@_typing.final
 class Policy(_message.Message):
     """One policy. Every limit can be unset (no limit) or 0 (nothing passes)."""
 
@@ -99,6 +176,7 @@ class Policy(_message.Message):
     FAILURE_THRESHOLD_FIELD_NUMBER: _builtins.int
     COOLDOWN_STEPS_FIELD_NUMBER: _builtins.int
     RETRY_UNKNOWN_FIELD_NUMBER: _builtins.int
+    QUIET_HOURS_FIELD_NUMBER: _builtins.int
     hourly_cap: _builtins.int
     """Messages an instance and hour (UTC clock hour of the slot)."""
     daily_cap: _builtins.int
@@ -129,6 +207,12 @@ class Policy(_message.Message):
         once) until a webhook or ResolveOutcome settles it.
         """
 
+    @_builtins.property
+    def quiet_hours(self) -> Global___QuietHours:
+        """When recipients are left alone. Unset: never; messages go at any hour. The built-in default has Monday to Friday 09:00 to
+        18:00 and Saturday 10:00 to 16:00, for MARKETING.
+        """
+
     def __init__(
         self,
         *,
@@ -140,10 +224,11 @@ class Policy(_message.Message):
         failure_threshold: Global___FailureThreshold | None = ...,
         cooldown_steps: _abc.Iterable[_duration_pb2.Duration] | None = ...,
         retry_unknown: _abc.Iterable[_intent_pb2.Category.ValueType] | None = ...,
+        quiet_hours: Global___QuietHours | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap", "_hourly_cap", b"_hourly_cap", "approval_ttl", b"approval_ttl", "daily_cap", b"daily_cap", "duplicate_window", b"duplicate_window", "failure_threshold", b"failure_threshold", "hourly_cap", b"hourly_cap", "pace", b"pace"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap", "_hourly_cap", b"_hourly_cap", "approval_ttl", b"approval_ttl", "daily_cap", b"daily_cap", "duplicate_window", b"duplicate_window", "failure_threshold", b"failure_threshold", "hourly_cap", b"hourly_cap", "pace", b"pace", "quiet_hours", b"quiet_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap", "_hourly_cap", b"_hourly_cap", "approval_ttl", b"approval_ttl", "cooldown_steps", b"cooldown_steps", "daily_cap", b"daily_cap", "duplicate_window", b"duplicate_window", "failure_threshold", b"failure_threshold", "hourly_cap", b"hourly_cap", "pace", b"pace", "retry_unknown", b"retry_unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap", "_hourly_cap", b"_hourly_cap", "approval_ttl", b"approval_ttl", "cooldown_steps", b"cooldown_steps", "daily_cap", b"daily_cap", "duplicate_window", b"duplicate_window", "failure_threshold", b"failure_threshold", "hourly_cap", b"hourly_cap", "pace", b"pace", "quiet_hours", b"quiet_hours", "retry_unknown", b"retry_unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__daily_cap: _TypeAlias = _typing.Literal["daily_cap"]  # noqa: Y015
     _WhichOneofArgType__daily_cap: _TypeAlias = _typing.Literal["_daily_cap", b"_daily_cap"]  # noqa: Y015
