@@ -13,7 +13,7 @@ from tests.simulation.world import simulate
 
 SECONDS = 60.0
 SEEDS = 500
-BUDGET = 100
+BUDGET = 150
 
 
 def main(argv: Sequence[str]) -> int:

@@ -55,6 +55,7 @@ class Faults:
             (16.0, self._restart_primary),
             (18.0, self._read_only),
             (5.0, self._slow_primary),
+            (6.0, self._slow_reads),
             (9.0, self._break_commits),
             (14.0, self._unlink_control),
             (10.0, self._mute_notifications),
@@ -201,9 +202,17 @@ class Faults:
         server = self._world.primary.server
         with self._trouble("database slow", "primary"):
             server.slow_share, server.longest = self._random.choice(((0.1, 1.5), (0.5, 0.9)))
-            server.slow_changes = self._random.random() < 0.5
             await asyncio.sleep(self._random.uniform(0.5, 2.5))
             server.slow_share = 0.0
+
+    async def _slow_reads(self) -> None:
+        """Slow down what only reads, and executors' takes, so that those who ask come at any time into a slow query."""
+        server, store = self._world.primary.server, self._world.store.server
+        with self._trouble("database reads slow", "primary"):
+            server.slow_share, server.longest, server.slow_changes = 0.5, 0.9, False
+            store.slow_share, store.longest = 0.4, 0.4
+            await asyncio.sleep(self._random.uniform(1.0, 3.0))
+            server.slow_share, server.slow_changes, store.slow_share = 0.0, True, 0.0
 
     async def _break_commits(self) -> None:
         server = self._world.primary.server

@@ -20,6 +20,7 @@ KINDS = (
     "control unlinked",
     "database connections broken",
     "database read-only",
+    "database reads slow",
     "database restarted",
     "database slow",
     "executor killed",
