@@ -125,12 +125,13 @@ class Load:
         while True:
             waiting = submitted - len(self.sends.begun.get(lane, ()))
             if waiting < self.ahead:
-                await self._submit(lane, [self._lead(lane) for _ in range(self.ahead)])
+                await self.submit(lane, self.ahead)
                 submitted += self.ahead
             await asyncio.sleep(_REST_SECONDS)
 
-    async def _submit(self, lane: Lane, leads: list[Lead]) -> None:
+    async def submit(self, lane: Lane, count: int) -> None:
         """Submit until it is answered; the gate knows what it has by the request ids."""
+        leads = [self._lead(lane) for _ in range(count)]
         while True:
             try:
                 stubs = self.stubs[lane.organization]

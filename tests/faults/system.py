@@ -1,4 +1,4 @@
-"""A running system whose processes reach each other and PostgreSQL through proxies. Knows no fault and no pause."""
+"""A running system, behind proxies if something is to go wrong between processes. Knows no fault and no pause."""
 
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -52,9 +52,10 @@ class Testbed:
         module = process.module
         if process.name in self.executors:
             module = "tests.faults.executor"
-            changes["WHATLEAD_CONTROL_TARGET"] = ",".join(
-                f"localhost:{self.links[process.name, control].port}" for control in CONTROLS
-            )
+            if self.links:
+                changes["WHATLEAD_CONTROL_TARGET"] = ",".join(
+                    f"localhost:{self.links[process.name, control].port}" for control in CONTROLS
+                )
         elif process.name in CONTROLS:
             module = "tests.faults.control"
         elif process.name == "simulator":
@@ -71,7 +72,7 @@ class Testbed:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, executors: int = 3, extra: Mapping[str, str] | None = None
+    folder: Path, *, executors: int = 3, proxied: bool = True, extra: Mapping[str, str] | None = None
 ) -> AsyncIterator[Testbed]:
     """Start everything in `folder`, and stop it at the end."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,11 +84,11 @@ async def running(
             (executor, control): await stack.enter_async_context(
                 Proxy(f"{executor} to {control}", ports.internal("control", number))
             )
-            for executor in names
+            for executor in names * proxied
             for number, control in enumerate(CONTROLS, 1)
         }
         databases = {
-            name: await stack.enter_async_context(Proxy(f"{name} to PostgreSQL")) for name in (*names, *CONTROLS)
+            name: await stack.enter_async_context(Proxy(f"{name} to PostgreSQL")) for name in (*names, *CONTROLS) * proxied
         }
         testbed = Testbed(folder=folder, executors=names, links=links, databases=databases)
         testbed.system = await stack.enter_async_context(
