@@ -88,7 +88,8 @@ async def running(
             for number, control in enumerate(CONTROLS, 1)
         }
         databases = {
-            name: await stack.enter_async_context(Proxy(f"{name} to PostgreSQL")) for name in (*names, *CONTROLS) * proxied
+            name: await stack.enter_async_context(Proxy(f"{name} to PostgreSQL"))
+            for name in (*names, *CONTROLS) * proxied
         }
         testbed = Testbed(folder=folder, executors=names, links=links, databases=databases)
         testbed.system = await stack.enter_async_context(
