@@ -52,6 +52,8 @@ class Bench:
                 organization_id=message.organization_id,
                 campaign_id=message.campaign_id,
                 instance_id=message.asked_instance_id,
+                category=message.category,
+                utc_offset=message.utc_offset,
                 expire_time=message.expire_time,
                 hold_if_paused=message.hold_if_paused,
                 accepted=held is not None,
@@ -114,6 +116,8 @@ def is_silent(decision: Decision, held: Held) -> bool:
         return False
     if decision.reason in (Reason.OPS_PAUSED, Reason.CONTROL_UNREACHABLE):
         return True
+    if decision.reason is Reason.QUIET_HOURS:
+        return False  # another night has another end, and callers are told it
     unchanged = decision.reason is not None and decision.reason.value == held.standing.reason
     return unchanged and decision.slot == held.standing.slot
 

@@ -16,12 +16,14 @@ class NewIntent:
 
     `number_hash` is None for what is no mobile number; both ninth-digit forms have the same. `content_digest` is the
     same for the same campaign and content, `content_hash` for the same item as a whole. `sealed` is handed over.
+    `utc_offset` is the recipient's local time in hours.
     """
 
     request_id: str
     campaign_id: str
     instance_id: str
     category: Category
+    utc_offset: int
     reference: str
     hold_if_paused: bool
     expire_time: datetime | None
@@ -51,6 +53,7 @@ class Message:
     campaign_id: str
     asked_instance_id: str
     category: Category
+    utc_offset: int
     reference: str
     hold_if_paused: bool
     expire_time: datetime

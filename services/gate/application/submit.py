@@ -175,6 +175,7 @@ def message_of(
         campaign_id=new.campaign_id,
         asked_instance_id=new.instance_id,
         category=new.category,
+        utc_offset=new.utc_offset,
         reference=new.reference,
         hold_if_paused=new.hold_if_paused,
         expire_time=new.expire_time if new.expire_time is not None else now + LIFETIME,

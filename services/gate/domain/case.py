@@ -24,10 +24,11 @@ class Case:
     """One intent, its facts, and one instance it could be sent from (None: there is none).
 
     `holds_slot` tells whether the intent has a slot with this instance that is not missed; `rested_at` when the pace
-    alone lets it go (for a held slot: the slot); `slot` is the one it holds, or the next free one.
+    alone lets it go (for a held slot: the slot); `slot` is the one it holds, or the next free one; `goes_at` when it
+    would go if slots alone held it back.
     """
 
-    __slots__ = ("facts", "holds_slot", "instance", "intent", "moment", "now", "rested_at", "slot")
+    __slots__ = ("facts", "goes_at", "holds_slot", "instance", "intent", "moment", "now", "rested_at", "slot")
 
     def __init__(self, intent: Intent, facts: Facts, now: datetime, instance: Instance | None) -> None:
         self.intent = intent
@@ -36,7 +37,7 @@ class Case:
         self.moment = microseconds(now)
         self.instance = instance
         self.holds_slot = False
-        self.rested_at = self.moment
+        self.rested_at = self.goes_at = self.moment
         self.slot: Slot | None = None
         if instance is None:
             return
@@ -48,6 +49,8 @@ class Case:
         else:
             self.rested_at = instance.schedule.rested_at(self.moment, facts.policy)
             self.slot = instance.schedule.find(self.rested_at, facts.policy, gap_of(intent, facts))
+        if self.slot is not None:
+            self.goes_at = max(self.moment, self.slot.at)
 
 
 def gap_of(intent: Intent, facts: Facts) -> int:

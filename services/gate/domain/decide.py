@@ -8,7 +8,7 @@ from gate.domain.candidates import SLOT_RULES, Judged, choose
 from gate.domain.case import Case
 from gate.domain.decision import Decision, LimitReading, RuleResult
 from gate.domain.facts import Facts, Intent
-from gate.domain.instance_rules import INSTANCE_RULES
+from gate.domain.instance_rules import INSTANCE_RULES, opening
 from gate.domain.intent_rules import INTENT_RULES, RuleFunction
 from gate.domain.moments import microseconds, timestamp
 from gate.domain.schedule import Slot
@@ -54,9 +54,7 @@ def _decide(intent: Intent, facts: Facts, now: datetime, intent_rules: Rules, in
         reason=decisive.reason if decisive is not None else None,
         rules=results if decisive is None else _marked(results, decisive),
         earliest_time=_earliest_time(outcome, decisive, slot),
-        approved_until=(
-            min(now + facts.policy.approval_ttl, intent.expire_time) if outcome is Outcome.APPROVED else None
-        ),
+        approved_until=_approved_until(judged.case) if outcome is Outcome.APPROVED else None,
         binding_limiter=decisive.rule if decisive is not None and decisive.limit is not None else None,
         tightest_limit=_tightest(results),
         policy_version=facts.policy_version,
@@ -155,6 +153,13 @@ def _earliest_time(outcome: Outcome, decisive: RuleResult | None, slot: Slot | N
     if slot is not None:
         return timestamp(slot.at)
     return decisive.until if decisive is not None else None
+
+
+def _approved_until(case: Case) -> datetime:
+    """Return the end of the approval: nothing of it may begin after the intent's expiry or in quiet hours."""
+    until = min(case.now + case.facts.policy.approval_ttl, case.intent.expire_time)
+    allowed = opening(case)
+    return until if allowed is None else min(until, allowed.end)
 
 
 def _tightest(results: Sequence[RuleResult]) -> LimitReading | None:

@@ -8,16 +8,22 @@ from uuid import UUID
 
 from gate.domain.policy import Policy
 from gate.domain.schedule import Schedule, Slot
+from gate.domain.words import Category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What is judged. `accepted` tells an intent that was decided before from a new one; a new one's id may be any."""
+    """What is judged. `accepted` tells an intent that was decided before from a new one; a new one's id may be any.
+
+    `utc_offset` is the recipient's local time in hours from UTC.
+    """
 
     intent_id: UUID
     organization_id: str
     campaign_id: str
     instance_id: str
+    category: Category
+    utc_offset: int
     expire_time: datetime
     hold_if_paused: bool
     accepted: bool

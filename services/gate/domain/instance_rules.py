@@ -1,4 +1,4 @@
-"""The rules that look at one instance: may it send, and when. They know neither the recipient nor other instances."""
+"""The rules that look at one instance: may it send, and when. They know no other instance."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,6 +8,7 @@ from gate.domain.decision import RuleResult
 from gate.domain.facts import Pause, Scope
 from gate.domain.intent_rules import RuleFunction
 from gate.domain.moments import timestamp
+from gate.domain.quiet_hours import Opening
 from gate.domain.schedule import SECOND, day_of, hour_of, start_of_day, start_of_hour
 from gate.domain.words import Effect, Reason, Rule
 
@@ -78,6 +79,29 @@ def cooldown(case: Case) -> RuleResult:
         until=current.end_time,
         resets_at=current.end_time,
         note=current.reason,
+    )
+
+
+def opening(case: Case) -> Opening | None:
+    """Return when the recipient may be written to, at `goes_at` or next; None for at any hour."""
+    hours = case.facts.policy.quiet_hours
+    if hours is None or case.intent.category not in hours.categories:
+        return None
+    return hours.opening(timestamp(case.goes_at), case.intent.utc_offset)
+
+
+def quiet_hours(case: Case) -> RuleResult:
+    """Defer what would go in the recipient's quiet hours to their end; it takes its slot when they are over."""
+    allowed = opening(case)
+    if allowed is None or allowed.start <= timestamp(case.goes_at):
+        return PASSES[Rule.QUIET_HOURS]
+    return RuleResult(
+        rule=Rule.QUIET_HOURS,
+        effect=Effect.DEFER,
+        reason=Reason.QUIET_HOURS,
+        until=allowed.start,
+        resets_at=allowed.start,
+        note=f"the recipient's local time is UTC{case.intent.utc_offset:+d}",
     )
 
 
@@ -173,6 +197,7 @@ INSTANCE_RULES: tuple[tuple[Rule, RuleFunction], ...] = (
     (Rule.KILL_SWITCH, kill_switch),
     (Rule.INSTANCE, instance),
     (Rule.COOLDOWN, cooldown),
+    (Rule.QUIET_HOURS, quiet_hours),
     (Rule.HOURLY_CAP, hourly_cap),
     (Rule.DAILY_CAP, daily_cap),
     (Rule.PACE, pace),

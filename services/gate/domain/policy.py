@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from gate.domain.quiet_hours import QuietHours, Window
 from gate.domain.words import Category
 
 DAY = timedelta(days=1)
@@ -51,6 +52,7 @@ class Policy:
     failure_threshold: FailureThreshold = DEFAULT_FAILURE_THRESHOLD
     cooldown_steps: tuple[timedelta, ...] = DEFAULT_COOLDOWN_STEPS
     retry_unknown: frozenset[Category] = frozenset()
+    quiet_hours: QuietHours | None = None
 
     def __post_init__(self) -> None:
         if (self.hourly_cap or 0) < 0 or (self.daily_cap or 0) < 0:
@@ -61,9 +63,14 @@ class Policy:
 
 # What senders practise against blocks of unofficial and new numbers, gathered November 2026; never a promise:
 # a gap of about 5 to 30 s at random, about 80 an hour and 500 a day for a number past its warm-up.
-# Same body to the same number not within 24 h.
+# Same body to the same number not within 24 h. Marketing in Brazil: Monday to Friday 9 to 18, Saturday 10 to 16 in the
+# local time of the recipient's area code, none on Sundays and national holidays. States may have rules of their own:
+# an organization that they bind says so in its policy.
 DEFAULT_POLICY = Policy(
     pace=Pace(gap=10_000_000, jitter=10_000_000, burst=1),
     hourly_cap=80,
     daily_cap=500,
+    quiet_hours=QuietHours(
+        weekdays=Window(start=9 * 60, end=18 * 60), saturdays=Window(start=10 * 60, end=16 * 60), sundays=None
+    ),
 )

@@ -21,6 +21,11 @@ AREA_CODES = frozenset(
     )
     for code in codes
 )
+# Hours from UTC by area code; the rest of Brazil, and by this product's choice every other country, is at -3. Fixed, as
+# Brazil has had no summer time since 2019 (Decreto 9.772). An area code is all there is to go by: 81 is Recife and
+# Fernando de Noronha (-2), 97 the interior of Amazonas and its far west (-5); each is taken for the far greater part.
+SAO_PAULO = -3
+_WESTERN = {"68": -5} | dict.fromkeys(("65", "66", "67", "69", "92", "95", "97"), -4)
 _BRAZILIAN_MOBILE = re.compile(r"\+55([1-9][0-9])(?:9([0-9]{8})|([6-9][0-9]{7}))", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _FOREIGN_MOBILES = frozenset(
@@ -35,10 +40,14 @@ _FOREIGN_MOBILES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """A number that can be written to: as the caller gave it, and in the form in which twins are equal."""
+    """A number that can be written to: as the caller gave it, and in the form in which twins are equal.
+
+    `utc_offset` is its local time in hours from UTC.
+    """
 
     given: str
     canonical: str
+    utc_offset: int = SAO_PAULO
 
 
 def recognise(number: str) -> Recipient | None:
@@ -51,7 +60,9 @@ def recognise(number: str) -> Recipient | None:
         area, subscriber, older = brazilian.groups()
         if area not in AREA_CODES:
             return None
-        return Recipient(given=number, canonical=f"55{area}9{subscriber or older}")
+        return Recipient(
+            given=number, canonical=f"55{area}9{subscriber or older}", utc_offset=_WESTERN.get(area, SAO_PAULO)
+        )
     if number.startswith("+55") or not _is_foreign_mobile(number):
         return None
     return Recipient(given=number, canonical=number[1:])

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from chassis.validation import Rules
 from gate.application.messages import NewIntent
-from gate.domain.recipient import recognise
+from gate.domain.recipient import SAO_PAULO, recognise
 from gate.grpc_api.translation import CATEGORY_FROM_PROTO, moment
 from gate.infrastructure.sealing import Vault
 from kernel.clock import Clock
@@ -40,6 +40,7 @@ class Intake:
             campaign_id=item.campaign_id,
             instance_id=item.instance_id,
             category=CATEGORY_FROM_PROTO[item.category],
+            utc_offset=recipient.utc_offset if recipient is not None else SAO_PAULO,
             reference=item.reference,
             hold_if_paused=item.hold_if_paused,
             expire_time=self._expire_time(item),

@@ -15,8 +15,10 @@ from gate.domain.moments import microseconds, timestamp
 from gate.domain.words import Effect, Outcome, Reason, Rule
 
 _RULES = tuple(Rule)
+# A rule keeps its number for good: new ones go to the end, whatever their place among the rules.
+_NUMBERED = (*(rule for rule in _RULES if rule is not Rule.QUIET_HOURS), Rule.QUIET_HOURS)
 _DECISIVE = 8  # its place in a rule's row
-_NUMBER_OF = {rule: number for number, rule in enumerate(_RULES)}
+_NUMBER_OF = {rule: number for number, rule in enumerate(_NUMBERED)}
 
 
 def encode(recorded: Recorded) -> bytes:
@@ -103,7 +105,7 @@ def _decode_decisive(rows: list[list[Any]]) -> tuple[RuleResult, ...]:
 def _decode_rule(row: list[Any]) -> RuleResult:
     number, effect, reason, until, used, limit, unit, resets_at, decisive, note = row
     return RuleResult(
-        rule=_RULES[number],
+        rule=_NUMBERED[number],
         effect=Effect(effect),
         reason=Reason(reason) if reason else None,
         until=_timestamp(until),

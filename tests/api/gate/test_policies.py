@@ -10,8 +10,10 @@ from tests.api.gate.conftest import Gate
 from chassis.database import Query
 from kernel.errors import Failure, Kind
 from whatlead.gate.v1 import intent_pb2, policy_pb2, policy_pb2_grpc
+from whatlead.gate.v1.policy_pb2 import QuietHours, Window
 
 GET = policy_pb2.GetPolicyRequest()
+ALL_DAY = Window(start="00:00", end="24:00")
 
 
 def update(request_id: str, **values: Any) -> policy_pb2.UpdatePolicyRequest:
@@ -73,6 +75,11 @@ async def test_what_is_stored_is_what_was_given_with_defaults_written_out(gate: 
         failure_threshold=policy_pb2.FailureThreshold(share=0.25, minimum_sends=50, minimum_failures=5),
         cooldown_steps=[Duration(seconds=60)],
         retry_unknown=[intent_pb2.CATEGORY_AUTHENTICATION],
+        quiet_hours=QuietHours(
+            weekdays=Window(start="08:30", end="24:00"),
+            categories=[intent_pb2.CATEGORY_MARKETING, intent_pb2.CATEGORY_UTILITY],
+            holidays=["2027-02-08", "2027-02-09"],
+        ),
     )
     await gate.put_policy(given)
     stored = (await gate.policies.GetPolicy(GET)).policy
@@ -103,6 +110,17 @@ async def test_policies_are_each_organizations_own(gate: Gate) -> None:
         ({"cooldown_steps": [Duration()]}, "policy.cooldown_steps[0]"),
         ({"retry_unknown": [0]}, "policy.retry_unknown[0]"),
         ({"retry_unknown": [99]}, "policy.retry_unknown[0]"),
+        ({"quiet_hours": QuietHours()}, "policy.quiet_hours"),
+        ({"quiet_hours": QuietHours(weekdays=Window(start="18:00", end="09:00"))}, "policy.quiet_hours.weekdays"),
+        ({"quiet_hours": QuietHours(weekdays=Window(start="09:00", end="09:00"))}, "policy.quiet_hours.weekdays"),
+        ({"quiet_hours": QuietHours(saturdays=Window(start="09:00", end="24:01"))}, "policy.quiet_hours.saturdays.end"),
+        ({"quiet_hours": QuietHours(sundays=Window(start="0900", end="18:00"))}, "policy.quiet_hours.sundays.start"),
+        ({"quiet_hours": QuietHours(weekdays=ALL_DAY, categories=[0])}, "policy.quiet_hours.categories[0]"),
+        ({"quiet_hours": QuietHours(weekdays=ALL_DAY, holidays=["2027-2-9"])}, "policy.quiet_hours.holidays[0]"),
+        (
+            {"quiet_hours": QuietHours(weekdays=ALL_DAY, holidays=["2027-02-09", "2027-02-30"])},
+            "policy.quiet_hours.holidays[1]",
+        ),
     ],
 )
 async def test_impossible_policies_are_refused_by_their_fields(gate: Gate, values: dict[str, Any], field: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from google.rpc import error_details_pb2
 from tests.api.gate.conftest import Gate
 
+from chassis.database import Query
 from kernel.errors import Failure, Kind
 from whatlead.gate.v1 import gate_pb2, intent_pb2, policy_pb2
 
@@ -133,6 +134,7 @@ async def test_without_an_instance_the_one_with_the_earliest_slot_is_chosen(gate
         "kill_switch",
         "instance",
         "cooldown",
+        "quiet_hours",
         "instance_hourly_cap",
         "instance_daily_cap",
         "instance_pace",
@@ -164,4 +166,13 @@ async def test_evaluate_says_the_same_and_writes_nothing(gate: Gate) -> None:
     await gate.submit_one()
     decision = (await gate.intents.EvaluateIntent(request)).decision
     assert decision.reason == "INSTANCE_CAP"
-    assert len(decision.rules) == 10
+    assert len(decision.rules) == 11
+
+
+async def test_the_local_time_of_the_recipient_is_kept_beside_the_sealed_number(gate: Gate) -> None:
+    await gate.provision("inst-1")
+    for number in ("+5568987654321", "+5511987654321", "junk"):
+        await gate.submit_one(recipient=number)
+    async with gate.database.autocommit() as tx:
+        kept = await tx.fetch(Query.of("test", "SELECT utc_offset FROM intent ORDER BY intent_id"))
+    assert [row.utc_offset for row in kept] == [-5, -3, -3]

@@ -20,6 +20,7 @@ from gate.application.submit import Result, submit
 from gate.application.unpark import Unpark
 from gate.domain.facts import Controls, Pause, Scope
 from gate.domain.policy import Policy
+from gate.domain.recipient import SAO_PAULO
 from gate.domain.words import Category
 from gate.infrastructure.handover import Handover
 from gate.infrastructure.postgres import PostgresStore
@@ -97,6 +98,7 @@ def new_intent(organization_id: str = "demo", **values: Any) -> NewIntent:
         "campaign_id": "welcome",
         "instance_id": "inst-1",
         "category": Category.UTILITY,
+        "utc_offset": SAO_PAULO,
         "reference": "",
         "hold_if_paused": False,
         "expire_time": None,

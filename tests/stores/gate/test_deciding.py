@@ -13,9 +13,9 @@ from tests.stores.gate.parts import Kill, Part, StandingClock, accepted, new_int
 from chassis.database import Database, Query
 from gate.application.messages import Submission, Submitted
 from gate.domain.facts import Pause, Scope
-from gate.domain.policy import Pace, Policy
+from gate.domain.policy import DEFAULT_POLICY, Pace, Policy
 from gate.domain.schedule import SECOND
-from gate.domain.words import Outcome, Reason
+from gate.domain.words import Category, Outcome, Reason
 from kernel.errors import Failure
 
 Fresh = Callable[[str], Awaitable[Database]]
@@ -115,16 +115,19 @@ async def test_evaluation_agrees_with_decision_in_any_state(service_database: Fr
     known = [new_intent() for _ in range(3)]
     seen: Counter[str] = Counter()
     for step in range(120):
-        gate.clock.at += timedelta(seconds=chance.choice([0, 1, 30, 900]))
+        gate.clock.at += timedelta(seconds=chance.choice([0, 1, 30, 900, 7200]))
         if step % 6 == 0:
             pace = Pace(gap=chance.randint(0, 5) * SECOND, jitter=0, burst=chance.randint(1, 3))
             caps = [chance.choice([None, 0, 2, 5]) for _ in range(2)]
-            await gate.put_policy(Policy(pace=pace, hourly_cap=caps[0], daily_cap=caps[1]))
+            hours = chance.choice([None, DEFAULT_POLICY.quiet_hours])
+            await gate.put_policy(Policy(pace=pace, hourly_cap=caps[0], daily_cap=caps[1], quiet_hours=hours))
         gate.kill.away = chance.random() < 0.1
         gate.kill.pauses = {Scope("demo", "inst-1", ""): Pause(until=None, note="x")} if chance.random() < 0.2 else {}
         wanted = new_intent(
             instance_id=chance.choice(["", "inst-1", "inst-2", "inst-9"]),
             hold_if_paused=chance.random() < 0.5,
+            category=chance.choice([Category.UTILITY, Category.MARKETING]),
+            utc_offset=chance.choice([-5, -4, -3]),
         )
         if chance.random() < 0.2:
             wanted = replace(wanted, number_hash=chance.choice([None, known[0].number_hash]))
@@ -134,7 +137,8 @@ async def test_evaluation_agrees_with_decision_in_any_state(service_database: Fr
         seen[decision.reason or "APPROVED"] += 1
         assert replace(decision, slot=None) == replace(expected, slot=None)
         assert (decision.slot and decision.slot.at) == (expected.slot and expected.slot.at)
-    assert len(seen) >= 6
+    assert len(seen) >= 7
+    assert seen[Reason.QUIET_HOURS]
 
 
 async def test_a_failed_commit_leaves_nothing(service_database: Fresh) -> None:

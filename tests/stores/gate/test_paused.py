@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -11,8 +11,10 @@ from tests.stores.gate.parts import Part, accepted, new_intent, part
 
 from chassis.database import Database
 from gate.application.returns import Returned, take_back
-from gate.domain.policy import Pace, Policy
+from gate.domain.policy import DEFAULT_POLICY, Pace, Policy
 from gate.domain.schedule import SECOND
+from gate.domain.words import Category, Reason
+from gate.infrastructure.reading import IntentReads
 
 Fresh = Callable[[str], Awaitable[Database]]
 SLOW = Policy(pace=Pace(gap=10 * SECOND, jitter=0, burst=1))
@@ -239,3 +241,52 @@ async def test_what_comes_back_during_a_ramp_waits_for_its_turn(service_database
     await release_all(gate)
     await gate.flush()
     assert 500 < len(gate.told.jobs) <= 520
+
+
+async def test_what_is_out_of_hours_at_the_resume_goes_when_its_window_opens(
+    service_database: Fresh,
+) -> None:
+    gate = part(await service_database("gate"))
+    await gate.provision(Policy(quiet_hours=DEFAULT_POLICY.quiet_hours), "inst-1")
+    gate.pause("welcome")
+    marketing = [
+        new_intent(campaign_id="welcome", hold_if_paused=True, category=Category.MARKETING, utc_offset=utc_offset)
+        for utc_offset in (-3, -5)
+    ]
+    await gate.submit(*marketing, new_intent(campaign_id="welcome", hold_if_paused=True))
+    gate.clock.at = datetime(2026, 11, 28, 19, 30, tzinfo=UTC)  # Saturday: 16:30 in São Paulo, 14:30 in Acre
+    gate.resume("welcome")
+    await go_on(gate)
+    assert sent(gate) == {"welcome": 2}
+    (intent_id,) = (row[0] for row in await gate.sql("SELECT intent_id FROM intent WHERE state = 'QUEUED'"))
+    decision = (await IntentReads(database=gate.database).one("demo", intent_id=intent_id)).recorded.decision
+    monday = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert (decision.reason, decision.earliest_time) == (Reason.QUIET_HOURS, monday)
+    assert await gate.waiting.next_due() == monday
+
+    gate.clock.at = monday - timedelta(microseconds=1)
+    await release_all(gate)
+    gate.clock.at = monday
+    await gate.flush()
+    assert sent(gate) == {"welcome": 2}
+    await release_all(gate)
+    await gate.flush()
+    assert sent(gate) == {"welcome": 3}
+    assert gate.told.jobs[-1].intent_id == str(intent_id)
+
+
+async def test_a_night_that_comes_before_its_turn_moves_an_intent_to_the_next_day(service_database: Fresh) -> None:
+    gate = part(await service_database("gate"))
+    await gate.provision(Policy(hourly_cap=1, quiet_hours=DEFAULT_POLICY.quiet_hours), "inst-1")
+    gate.clock.at = datetime(2026, 11, 23, 20, 30, tzinfo=UTC)  # Monday, half an hour before the closing
+    await gate.submit(*(new_intent(category=Category.MARKETING) for _ in range(11)))
+    days = "SELECT intent_id, decision_number, reason FROM intent WHERE state = 'QUEUED'"
+    assert {row[1:] for row in await gate.sql(days)} == {(1, "QUIET_HOURS")}
+    for day, left in ((24, {(2, "QUIET_HOURS")}), (25, set())):
+        for hour in range(24):
+            gate.clock.at = datetime(2026, 11, day, hour, tzinfo=UTC)
+            await release_all(gate)
+        assert {row[1:] for row in await gate.sql(days)} == left
+    await gate.flush()
+    local = [job.approved_at.ToDatetime(tzinfo=UTC) - timedelta(hours=3) for job in gate.told.jobs]
+    assert [(at.day, at.hour) for at in local] == [(23, 17), *((24, hour) for hour in range(9, 18)), (25, 9)]

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from gate.domain.facts import Controls, Cooldown, Facts, Instance, Intent, Pause, Scope
 from gate.domain.moments import microseconds
 from gate.domain.policy import Pace, Policy
+from gate.domain.quiet_hours import QuietHours, Window
+from gate.domain.recipient import SAO_PAULO
 from gate.domain.schedule import Schedule, Slot, day_of, hour_of
+from gate.domain.words import Category
 from kernel.ids import uuid7
 
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -27,6 +30,8 @@ def intent(**values: Any) -> Intent:
         "organization_id": ORGANIZATION,
         "campaign_id": CAMPAIGN,
         "instance_id": "inst-1",
+        "category": Category.UTILITY,
+        "utc_offset": SAO_PAULO,
         "expire_time": NOW + timedelta(days=7),
         "hold_if_paused": False,
         "accepted": False,
@@ -51,6 +56,17 @@ def instance(instance_id: str = "inst-1", **values: Any) -> Instance:
     return Instance(instance_id=instance_id, **{"connected": True, **values})
 
 
+windows = st.lists(st.integers(0, 1440), min_size=2, max_size=2, unique=True).map(
+    lambda ends: Window(start=min(ends), end=max(ends))
+)
+_quiet_hours = st.builds(
+    QuietHours,
+    weekdays=windows,
+    saturdays=st.none() | windows,
+    sundays=st.none() | windows,
+    categories=st.sets(st.sampled_from(Category)).map(frozenset),
+    holidays=st.sets(st.just(NOW.date())).map(frozenset),
+)
 _cap = st.none() | st.integers(0, 5)
 _policies = st.builds(
     Policy,
@@ -63,6 +79,7 @@ _policies = st.builds(
     ),
     hourly_cap=_cap,
     daily_cap=_cap,
+    quiet_hours=st.none() | _quiet_hours,
 )
 _offsets = st.integers(-7_200_000_000, 7_200_000_000)
 _cooldowns = st.none() | st.builds(
@@ -101,6 +118,8 @@ def any_case(draw: st.DrawFn) -> tuple[Intent, Facts]:
     held = draw(st.none() | st.builds(Slot, at=_offsets.map(lambda n: MOMENT + n), before=st.just(1), after=st.just(2)))
     wanted = intent(
         instance_id=draw(st.sampled_from(["", *names, "unknown"])),
+        category=draw(st.sampled_from(Category)),
+        utc_offset=draw(st.integers(-5, -2)),
         expire_time=NOW + timedelta(seconds=draw(st.integers(-5, 4000))),
         hold_if_paused=draw(st.booleans()),
         accepted=draw(st.booleans()),

@@ -1,6 +1,6 @@
 """What is stored comes back; what is sealed opens only with its key; the words of domain and wire cover each other."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
@@ -13,6 +13,7 @@ from gate.application.messages import Recorded
 from gate.domain.decide import decide
 from gate.domain.facts import Facts, Intent
 from gate.domain.policy import DEFAULT_POLICY, FailureThreshold, Pace, Policy
+from gate.domain.quiet_hours import QuietHours, Window
 from gate.domain.reputation import SignalKind
 from gate.domain.words import CancelOutcome, Category, Effect, IntentState, Outcome
 from gate.grpc_api.policy_translation import policy_from_proto, policy_to_proto
@@ -56,6 +57,13 @@ POLICIES = [
         failure_threshold=FailureThreshold(share=0.5, minimum_sends=1, minimum_failures=2),
         cooldown_steps=(timedelta(seconds=1),),
         retry_unknown=frozenset({Category.MARKETING, Category.SERVICE}),
+        quiet_hours=QuietHours(
+            weekdays=Window(start=0, end=1440),
+            saturdays=None,
+            sundays=Window(start=601, end=602),
+            categories=frozenset({Category.UTILITY}),
+            holidays=frozenset({date(2027, 2, 9), date(2027, 2, 8)}),
+        ),
     ),
 ]
 

@@ -6,6 +6,7 @@ SELECT
     campaign_id,
     asked_instance_id,
     category,
+    utc_offset,
     reference,
     hold_if_paused,
     expire_time,
