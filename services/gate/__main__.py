@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from chassis.clients import internal_channel
 from chassis.database import Database
@@ -19,22 +19,22 @@ from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 @asynccontextmanager
 async def compose(settings: GateSettings) -> AsyncIterator[Process]:
     """Open what the gate needs, and close it at the end."""
-    database = Database.connect(settings.database_url.get_secret_value(), application="gate")
-    try:
+    async with AsyncExitStack() as stack:
+        database = Database.connect(settings.database_url.get_secret_value(), application="gate")
+        stack.push_async_callback(database.close)
         await check_current(database, "gate")
-        async with (
-            internal_channel(settings.executor_target, settings) as executor,
-            internal_channel(settings.control_targets[0], settings) as control,
-            internal_channel(settings.audit_target, settings) as audit,
-        ):
-            neighbours = Neighbours(
-                executor=ExecutorServiceStub(executor),
-                control=ControlServiceStub(control),
-                audit=EventServiceStub(audit),
-            )
-            yield assemble(settings, database, neighbours, SystemClock())
-    finally:
-        await database.close()
+        executor = await stack.enter_async_context(internal_channel(settings.executor_target, settings))
+        audit = await stack.enter_async_context(internal_channel(settings.audit_target, settings))
+        controls = [
+            await stack.enter_async_context(internal_channel(target, settings, retries=False))
+            for target in settings.control_targets
+        ]
+        neighbours = Neighbours(
+            executor=ExecutorServiceStub(executor),
+            control=[ControlServiceStub(channel) for channel in controls],
+            audit=EventServiceStub(audit),
+        )
+        yield assemble(settings, database, neighbours, SystemClock())
 
 
 def main(argv: Sequence[str] = ()) -> int:

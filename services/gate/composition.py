@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,7 +69,7 @@ class Neighbours:
     """The other services, as this process reaches them."""
 
     executor: executor_pb2_grpc.ExecutorServiceAsyncStub
-    control: control_pb2_grpc.ControlServiceAsyncStub
+    control: Sequence[control_pb2_grpc.ControlServiceAsyncStub]
     audit: event_pb2_grpc.EventServiceAsyncStub
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from control.application.ports import Changes, Pauses
-from control.application.waiting import wait_for_any
+from control.application.waiting import wait_for_any, within
 from control.domain.fence import FenceRule
 from control.domain.pause import Pause, State
 from kernel.clock import Clock
@@ -20,6 +20,7 @@ from kernel.ids import ControlId, OrganizationId
 
 _LOOK_SECONDS = 0.075  # what it may add to W when a replica dies and nobody heard of its pause
 _RETRY_SECONDS = 0.05
+_DATABASE_SECONDS = 1.0  # a connection that is half gone holds up no fence for longer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,7 +97,8 @@ class FenceLoop:
         self._hint.clear()
         awaited = dict(self._pausing)
         try:
-            unfenced = {one.pause.control_id: one for one in await self._pauses.unfenced()}
+            async with within(_DATABASE_SECONDS):
+                unfenced = {one.pause.control_id: one for one in await self._pauses.unfenced()}
             for one in unfenced.values():
                 pausing = self._meet(one.pause)
                 if one.is_acknowledged and not pausing.is_acknowledged:
@@ -104,7 +106,8 @@ class FenceLoop:
                     pausing.due_at = self._clock.boottime()
             for control_id, pausing in awaited.items():
                 if control_id not in unfenced and control_id in self._pausing:
-                    found = await self._pauses.find(control_id, {pausing.organization_id})
+                    async with within(_DATABASE_SECONDS):
+                        found = await self._pauses.find(control_id, {pausing.organization_id})
                     if found is not None and found.state is not State.PAUSING:
                         self._settle(found)
         except Failure as failure:
@@ -124,7 +127,7 @@ class FenceLoop:
         """Fence those that are still PAUSING, in one commit. Organizations do not wait for each other."""
         try:
             settled: list[Pause] = []
-            async with self._changes.change(organization_id) as change:
+            async with within(_DATABASE_SECONDS), self._changes.change(organization_id) as change:
                 for control_id in control_ids:
                     found = await change.find(control_id)
                     if found is not None and found.state is State.PAUSING:

@@ -1,8 +1,27 @@
 """Wait for an event or for a time, whichever comes first, on the injected clock. Knows no loop."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from kernel.clock import Clock
+from kernel.errors import Failure, Kind
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Give up on the database after `seconds`: Failure UNAVAILABLE. What it was doing may have been done."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Failure(
+            Kind.UNAVAILABLE,
+            "DATABASE_UNAVAILABLE",
+            "the database did not answer in time",
+            retry_after=timedelta(milliseconds=100),
+        ) from None
 
 
 async def wait_for_any(*events: asyncio.Event, clock: Clock, seconds: float) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from chassis.replicas import Replicas
 from gate.domain.facts import Controls, Pause, Scope
 from kernel.errors import Failure
 from whatlead.control.v1 import control_pb2, control_pb2_grpc
@@ -23,8 +24,8 @@ _log = structlog.get_logger("gate.control")
 class ControlClient:
     """Implements `Control` with CheckExecutions."""
 
-    def __init__(self, stub: control_pb2_grpc.ControlServiceAsyncStub) -> None:
-        self._stub = stub
+    def __init__(self, stubs: Sequence[control_pb2_grpc.ControlServiceAsyncStub]) -> None:
+        self._replicas = Replicas(stubs)
 
     async def check(self, scopes: Iterable[Scope]) -> Controls:
         asked = list(scopes)
@@ -50,7 +51,10 @@ class ControlClient:
                 for scope in scopes
             ]
         )
-        return (await self._stub.CheckExecutions(request, timeout=_SECONDS)).answers
+        response = await self._replicas.call(
+            lambda stub, seconds: stub.CheckExecutions(request, timeout=seconds), timeout=_SECONDS
+        )
+        return response.answers
 
 
 def _controls(asked: Sequence[Scope], answers: Sequence[control_pb2.ScopeAnswer]) -> Controls:

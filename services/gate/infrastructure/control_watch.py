@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from chassis.replicas import Replicas
 from gate.application.paused_scopes import LivePause, PausedScopes, PauseScope
 from gate.infrastructure.control import pause_of
 from kernel.errors import Failure
@@ -24,12 +25,12 @@ class ControlWatch:
 
     def __init__(
         self,
-        stub: control_pb2_grpc.ControlServiceAsyncStub,
+        stubs: Sequence[control_pb2_grpc.ControlServiceAsyncStub],
         *,
         paused: PausedScopes,
         ended: Callable[[], None],
     ) -> None:
-        self._stub = stub
+        self._replicas = Replicas(stubs)
         self._paused = paused
         self._ended = ended
         self._told = False
@@ -50,7 +51,8 @@ class ControlWatch:
 
     async def _follow(self) -> None:
         try:
-            async for response in self._stub.WatchExecutionControls(control_pb2.WatchExecutionControlsRequest()):
+            stub = self._replicas.next()
+            async for response in stub.WatchExecutionControls(control_pb2.WatchExecutionControlsRequest()):
                 self._take(response)
         except Failure as failure:
             if not self._told:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from io import BytesIO
 
 from google.protobuf.proto import parse_length_prefixed, serialize_length_prefixed
 
 from chassis.errors_grpc import from_status
 from chassis.outbox import Receiver, Refusal
+from chassis.replicas import Replicas
 from gate.infrastructure.handover import AUDIT, CONTROL, EXECUTOR, MOST_EVENTS, MOST_JOBS
 from kernel.errors import Failure, Kind
 from whatlead.audit.v1 import event_pb2, event_pb2_grpc
@@ -42,14 +44,15 @@ def audit_receiver(stub: event_pb2_grpc.EventServiceAsyncStub) -> Receiver:
     return Receiver(name=AUDIT, deliver=deliver, split=_events, linger=_AUDIT_LINGER, max_items=MOST_EVENTS)
 
 
-def control_receiver(stub: control_pb2_grpc.ControlServiceAsyncStub) -> Receiver:
+def control_receiver(stubs: Sequence[control_pb2_grpc.ControlServiceAsyncStub]) -> Receiver:
     """Ask control for the pauses that a provider's refusal calls for; repeating one changes nothing."""
+    replicas = Replicas(stubs)
 
     async def deliver(payload: bytes) -> Sequence[Refusal]:
         refusals = []
         for request in _pause_requests(payload):
             try:
-                await stub.Pause(request, timeout=_PAUSE_SECONDS)
+                await replicas.call(partial(_pause, request), timeout=_PAUSE_SECONDS)
             except Failure as failure:
                 if failure.kind is not Kind.INVALID_ARGUMENT:
                     raise
@@ -57,6 +60,12 @@ def control_receiver(stub: control_pb2_grpc.ControlServiceAsyncStub) -> Receiver
         return refusals
 
     return Receiver(name=CONTROL, deliver=deliver, split=_pauses, max_items=_MOST_PAUSES)
+
+
+async def _pause(
+    request: control_pb2.PauseRequest, stub: control_pb2_grpc.ControlServiceAsyncStub, seconds: float
+) -> None:
+    await stub.Pause(request, timeout=seconds)
 
 
 def _refusals(refusals: Iterable[error_pb2.Refusal]) -> list[Refusal]:

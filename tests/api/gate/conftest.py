@@ -107,7 +107,7 @@ async def gate(service_database: Callable[[str], Awaitable[Database]]) -> AsyncI
     """A gate that runs for one test."""
     database = await service_database("gate")
     control, executor, audit = Control(), Executor(), Audit()
-    neighbours: Any = Neighbours(executor=executor, control=control, audit=audit)  # type: ignore[arg-type]
+    neighbours: Any = Neighbours(executor=executor, control=[control], audit=audit)  # type: ignore[arg-type]
     settings = settings_of("gate", GateSettings, recipient_key=KEY)
     async with running_process(assemble(settings, database, neighbours, SystemClock())) as server:
         yield Gate(server=server, database=database, control=control, executor=executor, audit=audit)

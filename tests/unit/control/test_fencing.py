@@ -391,6 +391,34 @@ async def test_the_fence_comes_late_but_comes_when_the_database_was_away(
     assert states(store) == [State.PAUSING, State.FENCED]
 
 
+async def test_a_connection_that_is_half_gone_holds_up_no_fence(
+    clock: ManualClock, store: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("control.application.fencing._DATABASE_SECONDS", 0.05)
+    hung = asyncio.Event()
+    begin = Memory.change
+
+    @asynccontextmanager
+    async def hangs_once(self: Memory, organization_id: OrganizationId) -> AsyncIterator[object]:
+        async with begin(self, organization_id) as change:
+            if states(store) and not hung.is_set():
+                hung.set()
+                await asyncio.Event().wait()
+            yield change
+
+    monkeypatch.setattr(Memory, "change", hangs_once)
+    async with Replica(store).running() as replica:
+        asked = replica.pause()
+        await clock.advance(W + 0.001)
+        await asyncio.wait_for(hung.wait(), 5)
+        while not replica.failures:  # noqa: ASYNC110 - a list tells nobody
+            await asyncio.sleep(0.01)
+        await clock.advance(0.1)
+
+        assert asked.done()
+        assert (await asked).state is State.FENCED
+
+
 async def test_the_longest_permit_of_the_database_decides_how_long_the_fence_takes(
     clock: ManualClock, store: Memory, replica: Replica
 ) -> None:

@@ -24,7 +24,7 @@ class Stub:
 
 async def asked(answer: control_pb2.ScopeAnswer) -> Controls:
     stub: Any = Stub(answer)
-    return await ControlClient(stub).check([SCOPE])
+    return await ControlClient([stub]).check([SCOPE])
 
 
 @pytest.mark.parametrize(
