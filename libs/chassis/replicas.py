@@ -9,7 +9,7 @@ from kernel.errors import Failure, Kind
 S = TypeVar("S")
 T = TypeVar("T")
 
-_GONE = (Kind.UNAVAILABLE, Kind.DEADLINE_EXCEEDED)
+_GONE = (Kind.UNAVAILABLE, Kind.DEADLINE_EXCEEDED, Kind.RESOURCE_EXHAUSTED)  # the last: others may have room
 
 
 class Replicas(Generic[S]):
@@ -27,7 +27,7 @@ class Replicas(Generic[S]):
         return self._stubs[self._turn % len(self._stubs)]
 
     async def call(self, ask: Callable[[S, float], Awaitable[T]], *, timeout: float) -> T:
-        """Return what `ask(stub, seconds)` gives within `timeout`, from the first replica that can be reached.
+        """Return what `ask(stub, seconds)` gives within `timeout`, from the first replica that has room for it.
 
         One that is silent uses up the time: the call fails, and the next call begins with the next replica.
         """

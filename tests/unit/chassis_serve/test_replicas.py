@@ -8,14 +8,15 @@ from chassis.replicas import Replicas
 from kernel.errors import Failure, Kind
 
 AWAY = Failure(Kind.UNAVAILABLE, "UNAVAILABLE", "away")
+FULL = Failure(Kind.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED", "too many calls are open")
 LATE = Failure(Kind.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "late")
 
 
 class Town:
-    """Replicas by name: some away, some silent."""
+    """Replicas by name: some away, some silent, some with no room."""
 
-    def __init__(self, *, away: str = "", silent: str = "") -> None:
-        self.away, self.silent = away, silent
+    def __init__(self, *, away: str = "", silent: str = "", full: str = "") -> None:
+        self.away, self.silent, self.full = away, silent, full
         self.asked: list[str] = []
 
     async def ask(self, name: str, seconds: float) -> str:
@@ -23,6 +24,8 @@ class Town:
         self.asked.append(name)
         if name in self.away:
             raise AWAY
+        if name in self.full:
+            raise FULL
         if name in self.silent:
             await asyncio.sleep(seconds)
             raise LATE
@@ -31,6 +34,13 @@ class Town:
 
 async def test_one_that_is_away_is_left_within_the_call_and_stays_left() -> None:
     town, replicas = Town(away="a"), Replicas("abc")
+    assert await replicas.call(town.ask, timeout=1.0) == "b"
+    assert await replicas.call(town.ask, timeout=1.0) == "b"
+    assert town.asked == ["a", "b", "b"]
+
+
+async def test_one_that_has_no_room_is_left_for_one_that_has() -> None:
+    town, replicas = Town(full="a"), Replicas("ab")
     assert await replicas.call(town.ask, timeout=1.0) == "b"
     assert await replicas.call(town.ask, timeout=1.0) == "b"
     assert town.asked == ["a", "b", "b"]
