@@ -63,6 +63,8 @@ class CanaryLoop:
                 if pause.control_id in self._complete_since
             }
             for pause in running:
+                if stop.is_set():
+                    return
                 try:
                     await self._judge(pause)
                 except Failure as failure:

@@ -25,12 +25,15 @@ class Executors:
         self.counted = CanaryCount(sends=0, succeeded=0, failed=0)
         self.down = False
         self.asked = 0
+        self.proceed = asyncio.Event()
+        self.proceed.set()
 
     def say(self, succeeded: int, failed: int, sends: int = 20) -> None:
         self.counted = CanaryCount(sends=sends, succeeded=succeeded, failed=failed)
 
     async def count(self, control_id: ControlId) -> CanaryCount:
         self.asked += 1
+        await self.proceed.wait()
         await asyncio.sleep(0)
         if self.down:
             raise unavailable()
@@ -210,3 +213,16 @@ async def test_the_executor_is_asked_only_while_a_canary_runs(scene: Scene) -> N
 
     assert 19 <= scene.executors.asked <= 22
     assert scene.clock.now() - START == timedelta(seconds=30)
+
+
+async def test_a_stop_waits_for_one_count_at_most(scene: Scene) -> None:
+    for number in range(3):
+        await scene.canary(request_id=f"stop-{number}")
+    async with scene.loop():
+        await scene.clock.advance(0.6, step=0.1)
+        asked = scene.executors.asked
+        scene.executors.proceed.clear()
+        await scene.clock.advance(0.5, step=0.1)
+        assert scene.executors.asked == asked + 1
+        asyncio.get_running_loop().call_soon(scene.executors.proceed.set)
+    assert scene.executors.asked == asked + 1
