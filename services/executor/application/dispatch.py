@@ -107,7 +107,7 @@ class Dispatch:
         """Do one round; return the seconds until the next is due unless something wakes the loop before."""
         await self._unconfirmed.put_back()
         await self._release_resumed()
-        room = self._outcomes.room
+        room = min(self._outcomes.room, self._limits.sends)
         if room < 1:
             return self._limits.longest_sleep
         choice = await self._choose(room)

@@ -13,7 +13,7 @@ from executor.domain.pauses import KnownPauses
 
 _FIRST_SECONDS = 0.005
 _PAUSED_SECONDS = 60.0
-_MANY = 10_000
+_MANY = 10_000  # scopes that are remembered; more only while all of them are put off
 
 
 @dataclass(slots=True)
@@ -35,6 +35,7 @@ class Patience:
         self._lead = lead
         self._longest = longest
         self._put_off: dict[Scope, _PutOff] = {}
+        self._room = _MANY
 
     def ready_in(self, due: DueScope, now: float) -> float:
         """Return the seconds until a look at the scope is worthwhile; 0 or less: now."""
@@ -58,7 +59,7 @@ class Patience:
 
     def in_vain(self, scope: Scope, *, ramping: bool, now: float) -> None:
         """Note that nothing could be taken although something was due: each time in a row it is put off for longer."""
-        put_off = self._of(scope)
+        put_off = self._of(scope, now)
         put_off.pauses, put_off.known = frozenset(), False
         put_off.ramping_since = now if ramping else None
         self._wait(put_off, now)
@@ -69,7 +70,7 @@ class Patience:
 
     def paused(self, scope: Scope, control_ids: Iterable[UUID], now: float) -> None:
         """Note that control said paused."""
-        put_off = self._of(scope)
+        put_off = self._of(scope, now)
         put_off.pauses = frozenset(control_ids)
         put_off.known = self._pauses.covers(scope)
         if put_off.known:
@@ -85,9 +86,11 @@ class Patience:
         put_off.until = now + min(_FIRST_SECONDS * 2.0 ** min(put_off.in_vain, 16), self._longest)
         put_off.in_vain += 1
 
-    def _of(self, scope: Scope) -> _PutOff:
-        if len(self._put_off) >= _MANY and scope not in self._put_off:
-            self._put_off.clear()
+    def _of(self, scope: Scope, now: float) -> _PutOff:
+        if len(self._put_off) >= self._room and scope not in self._put_off:
+            # Forgetting one that is put off would make it worth a look at once: with enough of them, in a circle.
+            self._put_off = {known: put_off for known, put_off in self._put_off.items() if put_off.until > now}
+            self._room = max(_MANY, 2 * len(self._put_off))
         return self._put_off.setdefault(scope, _PutOff())
 
 

@@ -15,8 +15,10 @@ class Limits:
 
     `lead` is how long before its slot a lane is looked at; `longest_sleep` how long a round may be put off that nobody
     wakes (jobs that another executor left behind); `lease_seconds` outlives the providers' deadline by a margin.
+    Control answers for as many scopes as `sends` and `holds` together in one call, and not for many more.
     """
 
+    sends: int = 4_800
     per_lane: int = 300
     scopes: int = 2_000
     holds: int = 200

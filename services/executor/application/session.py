@@ -34,6 +34,7 @@ class Session:
         self._next_id = new_id()
         self._owed: dict[UUID, None] = {}
         self._wake = Wake()
+        self._is_failing = False
         self.session_id: UUID | None = None
 
     def acknowledge(self, control_id: UUID) -> None:
@@ -67,10 +68,14 @@ class Session:
     async def _keep(self) -> float:
         """Do what is due and return the seconds until the next is."""
         try:
-            return await self._extend(self.session_id or await self._register())
+            seconds = await self._extend(self.session_id or await self._register())
         except Failure as failure:
-            log.warning("executor.session_not_kept", reason=failure.reason)
+            if not self._is_failing:
+                log.warning("executor.session_not_kept", reason=failure.reason)
+            self._is_failing = True
             return _RETRY_SECONDS
+        self._is_failing = False
+        return seconds
 
     async def _register(self) -> UUID:
         """Register; an id whose answer was lost is tried again, so that it leaves no session that nobody extends."""

@@ -20,6 +20,7 @@ from tests.stores.executor.world import (
 )
 
 from chassis.database import Database
+from chassis.validation import Rules
 from executor.application.ports import Allowed, Paused, TakeOrder, Unclear
 from executor.application.rounds import Limits
 from executor.application.session import SESSION_ENDED
@@ -28,6 +29,7 @@ from executor.domain.outcome import Rejected, Retryable, Unknown
 from executor.domain.pauses import Pause, PauseScope
 from kernel.errors import Failure, Kind
 from kernel.ids import uuid7
+from whatlead.control.v1 import control_pb2
 from whatlead.gate.v1 import signal_pb2
 
 
@@ -174,6 +176,20 @@ async def test_one_question_a_round_for_all_its_scopes(database: Database) -> No
     await world.dispatch.round()
     assert len(world.control.asked) == 1
     assert len(world.control.asked[0]) == 5
+
+
+async def test_no_question_is_longer_than_what_control_answers(database: Database) -> None:
+    world = World.on(database, limits=Limits(sends=2))
+    await world.accept(*(new_job(campaign_id=f"c-{number}") for number in range(5)))
+    async with world.running():
+        await until(lambda: len(world.provider.sent) == 5)
+    assert max(map(len, world.control.asked)) == 2
+
+    longest = Limits().sends + Limits().holds
+    request = control_pb2.CheckExecutionsRequest(
+        scopes=[control_pb2.ExecutionScope(organization_id="demo") for _ in range(longest)], session_id=str(uuid7())
+    )
+    assert not Rules().violations(request)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from structlog.testing import capture_logs
 from tests.stores.executor.world import until
 
 from executor.application.session import SESSION_ENDED, Session
@@ -80,6 +81,18 @@ async def test_a_registration_whose_answer_was_lost_is_repeated_under_its_id() -
         await until(lambda: session.session_id)
     assert len(sessions.asked) == 3
     assert len(set(sessions.asked)) == 1, "another id would leave a session that nobody extends"
+
+
+async def test_trouble_is_logged_once_however_long_it_lasts() -> None:
+    sessions = Sessions()
+    sessions.failures = [AWAY] * 5
+    with capture_logs() as logged:
+        async with keeping(sessions) as session:
+            await until(lambda: session.session_id)
+            sessions.failures = [AWAY]
+            session.acknowledge(PAUSES[0])
+            await until(lambda: sessions.acknowledged == [PAUSES[0]] * 2)
+    assert [line["event"] for line in logged].count("executor.session_not_kept") == 2
 
 
 async def test_an_id_that_is_over_is_never_used_again() -> None:
