@@ -108,12 +108,11 @@ def _demand_all_seen(etag: Etag, owner: OrganizationId, overlapping: Sequence[Pa
         return
     newest_first = sorted(overlapping, key=lambda pause: (not etag.precedes(pause), pause.control_id))
     violations = tuple(Violation(field=str(pause.control_id), description=_words(pause)) for pause in newest_first)
-    listed = "; ".join(f"{violation.field} {violation.description}" for violation in violations)
     cause = "another pause began since the etag was read" if unseen else "the etag is of no read of these pauses"
     raise Failure(
         Kind.ABORTED,
         "ETAG_MISMATCH",
-        f"nothing was lifted: {cause}; look again and decide anew. Live now: {listed}",
+        f"nothing was lifted: {cause}; look again and decide anew",
         violations=violations,
     )
 
