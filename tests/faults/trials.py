@@ -45,7 +45,7 @@ TRIALS = (
     Trial(mutant="no_expiry", stores=Weather(back=0.3)),
     Trial(mutant="check_before_commit_only", stores=Weather(back=0.3)),
     Trial(mutant="retry_answered_at_once", stores=Weather(back=0.1), impatient=True),
-    Trial(mutant="permit_from_receipt", links=Weather(back=0.25), stores=Weather(back=0.06)),
+    Trial(mutant="permit_from_receipt", links=Weather(back=0.33), stores=Weather(back=0.06), pauses=10),
     Trial(
         mutant="joined_query",
         stores=Weather(back=0.03),
