@@ -60,7 +60,7 @@ TRIALS = (
         checks=Weather(back=0.2, only=b"control checks"),
         pauses=15,
     ),
-    Trial(mutant="session_ended_by_disconnect", deaf=False, cut=True),
+    Trial(mutant="session_ended_by_disconnect", deaf=False, cut=True, pauses=15),
     Trial(mutant="connected_only", deaf=False, cut=True),
 )
 QUICK = TRIALS[:3]

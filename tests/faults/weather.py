@@ -4,7 +4,6 @@ Only processes that this run started are touched, by their ids. Knows no pause.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -20,7 +19,8 @@ from console.processes import ProcessEnded
 _STORM_SECONDS = 14.0
 _CALM_SECONDS = 7.0
 _BETWEEN_SECONDS = (0.1, 1.5)
-_STARTS = 5
+_STARTS = 20
+_REST_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,10 @@ class Storm:
         for _ in range(_STARTS):
             if self.testbed.system.processes[name].running:
                 return
-            with contextlib.suppress(ProcessEnded):
+            try:
                 await self.testbed.system.restart(name)
+            except* ProcessEnded:
+                await asyncio.sleep(_REST_SECONDS)
 
     async def _rage(self, random: Random) -> None:
         end = boottime() + _STORM_SECONDS

@@ -46,6 +46,7 @@ class Change:
     now: datetime = EPOCH
     ttl_max: timedelta = TTL_MAX
     written: list[Pause] = field(default_factory=list)
+    cut: list[Pause] = field(default_factory=list)
 
     @property
     def next_version(self) -> int:
@@ -64,6 +65,12 @@ class Change:
         platform = await self.primary.server.run(lambda: self.primary.pauses_of(PLATFORM), session=self.session)
         mine = await self._all(lambda pause: pause.state.is_live)
         return [*mine, *(one for one in platform if one.state.is_live and self.organization_id != PLATFORM)]
+
+    async def cut_short(self, pause: Pause) -> None:
+        def same(other: Pause) -> bool:
+            return (other.order.scope, other.order.target) == (pause.order.scope, pause.order.target)
+
+        self.cut += await self._all(lambda other: same(other) and not other.state.is_live)
 
     async def write(self, pause: Pause) -> None:
         await self.primary.server.run(lambda: self._write(pause), writes=True, session=self.session)
@@ -192,6 +199,9 @@ class Primary:
             self._waiting[change.organization_id].remove(change)
 
     def _commit(self, change: Change) -> None:
+        for pause in change.cut:
+            self._pauses[pause.control_id] = pause.cut_short(change.now)
+            self._resumed.pop(pause.control_id, None)
         for pause in change.written:
             self._pauses[pause.control_id] = pause
             self._changed_in[pause.control_id] = change.number

@@ -52,6 +52,10 @@ class Change(Protocol):
         """Return the live pauses of the organization and of the platform."""
         ...
 
+    async def cut_short(self, pause: Pause) -> None:
+        """Bring what is under way of earlier plans for the same scope and target to the full pace, canaries too."""
+        ...
+
     async def write(self, pause: Pause) -> None:
         """Keep a pause that is new or changed, its version and its event."""
         ...

@@ -8,8 +8,8 @@ from control.domain.authority import Caller, demand_may_lift
 from control.domain.coverage import overlaps
 from control.domain.etag import Etag
 from control.domain.pause import PLATFORM, Pause, State
-from control.domain.resumption import Plan
-from kernel.errors import Failure, Kind, Violation, not_found
+from control.domain.resumption import Canary, Plan
+from kernel.errors import Failure, Kind, Violation, invalid, not_found
 from kernel.ids import ControlId, OrganizationId
 
 
@@ -70,6 +70,10 @@ async def _lift(lift: Lift, caller: Caller, change: Change) -> None:
     named = [live[control_id] for control_id in sorted(lift.control_ids)]
     overlapping = [pause for pause in live.values() if _overlaps_any(pause, named)]
     _demand_all_seen(lift.etag, named[0].organization_id, overlapping, change)
+    if isinstance(lift.plan, Canary):
+        _demand_one_scope(named)
+    for pause in named:
+        await change.cut_short(pause)  # the newest plan counts
     for pause in named:
         lifted = pause.resume(
             version=change.next_version,
@@ -115,6 +119,19 @@ def _demand_all_seen(etag: Etag, owner: OrganizationId, overlapping: Sequence[Pa
         f"nothing was lifted: {cause}; look again and decide anew",
         violations=violations,
     )
+
+
+def _demand_one_scope(named: Sequence[Pause]) -> None:
+    """Raise Failure INVALID_ARGUMENT if two of the pauses overlap: their canaries would follow one another."""
+    for place, pause in enumerate(named):
+        if _overlaps_any(pause, named[:place]):
+            raise invalid(
+                Violation(
+                    field="canary",
+                    description=f"pause {pause.control_id} overlaps another that is named; lift all but one of them"
+                    " immediately (nothing goes on while one stands), then that one with the canary",
+                )
+            )
 
 
 def _words(pause: Pause) -> str:

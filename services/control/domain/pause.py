@@ -186,6 +186,12 @@ class Pause:
         failure = CanaryFailure(at=at, control_id=replaced_by)
         return self._go_on(version, lambda resumption: resumption.fail_canary(failure))
 
+    def cut_short(self, at: datetime) -> "Pause":
+        """Return it with what is under way of its plan left to a newer one."""
+        if self.ending is None or self.ending.resumption is None:
+            return self
+        return replace(self, ending=replace(self.ending, resumption=self.ending.resumption.cut_short(at)))
+
     def expire(self, *, version: int, at: datetime) -> "Pause":
         """Return it ended by itself. Only for one that is live and due."""
         if not self.is_due(at):

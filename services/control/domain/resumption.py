@@ -156,6 +156,12 @@ class Resumption:
         self._demand_canary()
         return replace(self, failure=failure)
 
+    def cut_short(self, at: datetime) -> "Resumption":
+        """Return it at the full pace, unless it has come there or failed: a newer plan counts from `at` on."""
+        if self.failure is not None or (self.full_pace_at is not None and self.full_pace_at <= at):
+            return self
+        return replace(self, full_pace_at=at)
+
     def _demand_canary(self) -> None:
         if self.canary is None:
             raise ValueError("no canary runs")

@@ -75,6 +75,16 @@ class PostgresChange:
         )
         return [pause_of(row) for row in rows]
 
+    async def cut_short(self, pause: Pause) -> None:
+        """Bring resumptions of the same scope and target that are under way to the full pace."""
+        await self._tx.execute(
+            self._queries.cut_short_resumptions,
+            organization_id=self._organization_id,
+            scope=pause.order.scope.value,
+            target=pause.order.target,
+            now=self.now,
+        )
+
     async def write(self, pause: Pause) -> None:
         """Keep the pause and its version, add its event, and wake those who follow."""
         if pause.state is State.PAUSING:

@@ -278,6 +278,32 @@ async def test_a_canary_limits_how_many_may_go(control: Control) -> None:
     assert not (await allowed(control, campaign_id="spring")).HasField("canary")
 
 
+@pytest.mark.parametrize("plan", [{"canary": pb.Canary(sends=20)}, {"ramp": pb.Ramp()}], ids=["canary", "ramp"])
+async def test_the_newest_plan_of_a_scope_counts(control: Control, plan: dict[str, object]) -> None:
+    first = await paused(control)
+    await control.caller().Resume(resume_request(first, immediate=None, **plan))
+    assert await allowed(control) != pb.Allowed(rate_factor=1.0)
+    again = await paused(control, "stop-2")
+    await control.caller().Resume(resume_request(again, request_id="go-2"))
+
+    assert await allowed(control) == pb.Allowed(rate_factor=1.0)
+
+
+async def test_a_canary_is_of_one_scope(control: Control) -> None:
+    campaign, everything = (
+        await paused(control),
+        await paused(control, "stop-2", scope=pb.SCOPE_ORGANIZATION, target=""),
+    )
+    canary = pb.Canary(sends=5)
+
+    fields = await bad_fields(
+        control.caller().Resume(resume_request(everything, campaign, immediate=None, canary=canary))
+    )
+
+    assert fields == {"canary"}
+    assert len(await live(control)) == 2
+
+
 @pytest.mark.parametrize(
     ("plan", "words"),
     [

@@ -115,6 +115,15 @@ class MemoryChange:
         mine = [pause for pause in self.store.pauses.values() if pause.organization_id == self.organization_id]
         return [pause for pause in mine if pause.ending is not None and pause.ending.request_id == request_id]
 
+    async def cut_short(self, pause: Pause) -> None:
+        for one in {**self.store.pauses, **self.written}.values():
+            if (one.organization_id, one.order.scope, one.order.target) == (
+                self.organization_id,
+                pause.order.scope,
+                pause.order.target,
+            ):
+                self.written[one.control_id] = one.cut_short(self.now)
+
     async def write(self, pause: Pause) -> None:
         await asyncio.sleep(0)
         assert pause.version == self.next_version

@@ -345,7 +345,9 @@ Global___Ramp: _TypeAlias = Ramp  # noqa: Y015
 
 @_typing.final
 class Canary(_message.Message):
-    """A few sends first. If they go well it goes on along the default ramp, otherwise it is paused again with source AUTO."""
+    """A few sends first. If they go well it goes on along the default ramp, otherwise it is paused again with source AUTO. Of one
+    scope: the named pauses may not overlap.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
