@@ -1,4 +1,7 @@
-"""Tell which database errors a caller can retry, and say so in one `Failure`. Knows no statement."""
+"""Tell which database errors a caller can retry, say so in one `Failure`, and let no error quote what is stored.
+
+Knows no statement.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,17 +33,45 @@ _RETRYABLE_STATES = frozenset(
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise `Failure` UNAVAILABLE in place of database errors after which trying again can help."""
+    """Raise `Failure` UNAVAILABLE in place of database errors after which trying again can help.
+
+    The others pass as they are, less the values that they quote: a log, a span or an answer may hold their text.
+    """
     try:
         yield
     except DBAPIError as error:
+        _take_values_out(error)
         if error.connection_invalidated or _is_retryable(error.orig):
             raise _unavailable(error.orig or error) from error
         raise
     except (PoolTimeoutError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        _take_values_out(error)
         if isinstance(error, PoolTimeoutError | OSError | TimeoutError) or _is_retryable(error):
             raise _unavailable(error) from error
         raise
+
+
+def _take_values_out(error: BaseException) -> None:
+    """Leave of an error and its causes what names places: never DETAIL, which quotes whole rows, or a quoted input."""
+    said = ""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        if isinstance(link, asyncpg.PostgresError | asyncpg.InterfaceError):
+            said = _without_values(link)
+            link.detail = link.hint = None
+        link = (link.orig if isinstance(link, DBAPIError) else None) or link.__cause__
+    if said:
+        for one in chain:
+            one.args = (said, *one.args[1:])
+
+
+def _without_values(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> str:
+    """Return its name and message; of what is wrong with a value (class 22), whose message quotes it, the name."""
+    state = getattr(error, "sqlstate", None) or ""
+    name = f"{type(error).__name__} {state}".rstrip()
+    return name if state.startswith("22") else f"{name}: {error.args[0] if error.args else ''}"
 
 
 def _is_retryable(error: BaseException | None) -> bool:

@@ -44,6 +44,7 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
+    "log_error_verbosity": "terse",  # DETAIL quotes rows, with numbers and texts
 }
 
 

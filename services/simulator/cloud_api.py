@@ -111,7 +111,7 @@ class CloudApi:
         wa_id = resolve_recipient(
             seed=self.seed, short_form_share=self.profile.short_form_share, recipient=message.recipient
         )
-        wamid = _wamid(f"{accepted_at!r} {self.ledger.accepted_count} {message.callback_data}")
+        wamid = _wamid(wa_id, f"{accepted_at!r} {self.ledger.accepted_count} {message.callback_data}")
         self.ledger.record_accepted(
             Accepted(
                 attempt_id=message.callback_data,
@@ -184,8 +184,11 @@ def error_answer(
     return _json(content, http_status=http_status or graph_error(code).http_status, headers=headers)
 
 
-def _wamid(key: str) -> str:
-    return "wamid." + base64.b64encode(hashlib.blake2b(key.encode(), digest_size=36).digest()).decode()
+def _wamid(wa_id: str, key: str) -> str:
+    """Return an id as WhatsApp makes them: in Base64, around the recipient's number, and unique by what follows it."""
+    unique = hashlib.blake2b(key.encode(), digest_size=9).hexdigest().upper()
+    told = b"\x1c\x18" + bytes([len(wa_id)]) + wa_id.encode() + b"\x15\x02\x00\x11\x18\x12" + unique.encode() + b"\x00"
+    return "wamid." + base64.b64encode(told).decode()
 
 
 def _json(content: bytes, *, http_status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -1,5 +1,9 @@
-"""What changes tell others, serialised as the requests that carry it: events, signals, returns. Knows no table."""
+"""What changes tell others, serialised as the requests that carry it: events, signals, returns. Knows no table.
 
+WhatsApp's ids of messages hold the recipient's number in Base64: events carry a fingerprint in their place.
+"""
+
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -133,6 +137,11 @@ def strings(identifiers: Iterable[UUID]) -> list[str]:
     return [str(identifier) for identifier in identifiers]
 
 
+def fingerprint(provider_message_id: str) -> str:
+    """Return what an event knows a provider's message by: it can be compared, and not be read."""
+    return hashlib.sha256(provider_message_id.encode()).hexdigest()[:32] if provider_message_id else ""
+
+
 def _detail(event: event_pb2.OperationalEvent, job: Job, fact: Fact, next_attempt_at: datetime | None) -> None:
     match fact.detail:
         case Attempt() as attempt:
@@ -141,7 +150,7 @@ def _detail(event: event_pb2.OperationalEvent, job: Job, fact: Fact, next_attemp
             detail.decision_number = job.decision_number
             detail.provider = job.provider
             detail.provider_code = attempt.provider_code
-            detail.provider_message_id = attempt.provider_message_id
+            detail.provider_message_id = fingerprint(attempt.provider_message_id)
             detail.control_version = attempt.control_version
             detail.platform_version = attempt.platform_version
             detail.taken_at.CopyFrom(stamp(attempt.taken_at))
@@ -155,7 +164,7 @@ def _detail(event: event_pb2.OperationalEvent, job: Job, fact: Fact, next_attemp
                 detail.next_attempt_at.CopyFrom(stamp(next_attempt_at))
         case Delivery() as delivery:
             event.delivery.attempt_number = delivery.attempt_number
-            event.delivery.provider_message_id = delivery.provider_message_id
+            event.delivery.provider_message_id = fingerprint(delivery.provider_message_id)
             event.delivery.provider_code = delivery.provider_code
             event.delivery.resolution = delivery.resolution
             event.delivery.note = delivery.note

@@ -1,9 +1,11 @@
 """Transactions on a real PostgreSQL: what commits, what a caller may retry, and recovery by itself."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from tests.postgres import Databases
@@ -78,6 +80,36 @@ async def test_a_violated_constraint_passes_as_itself(database: Database) -> Non
     await insert(database, letter_id)
     with pytest.raises(IntegrityError):
         await insert(database, letter_id)
+
+
+SECRET = "call Ana\non +5511987654321"
+NO_ID = Query.of("no_id", "INSERT INTO letter (body) VALUES (:body)")
+BAD_CAST = Query.of("bad_cast", "SELECT CAST(CAST(:body AS text) AS int)")
+
+
+@pytest.mark.parametrize(
+    ("way", "named"),
+    [("insert", "letter_id"), ("copy", "letter_id"), ("cast", "22P02"), ("bind", "DataError")],
+)
+async def test_an_error_names_places_and_never_quotes_what_is_stored(database: Database, way: str, named: str) -> None:
+    async def fail() -> None:
+        async with database.transaction() as tx:
+            match way:
+                case "insert":
+                    await tx.execute(NO_ID, body=SECRET)
+                case "copy":
+                    await tx.copy("letter", ["letter_id", "body"], [(None, SECRET)])
+                case "cast":
+                    await tx.fetch(BAD_CAST, body=SECRET)
+                case _:
+                    await tx.fetch(LOCK, letter_id=SECRET)
+
+    with pytest.raises((DBAPIError, asyncpg.PostgresError)) as raised:
+        await fail()
+    told = "".join(traceback.format_exception(raised.value))
+    assert named in told
+    assert "Ana" not in told
+    assert "987654321" not in told
 
 
 async def test_a_lost_connection_is_unavailable_once_and_then_the_pool_is_whole_again(

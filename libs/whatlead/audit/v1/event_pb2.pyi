@@ -399,7 +399,9 @@ class AttemptDetail(_message.Message):
     provider_code: _builtins.str
     """The provider's own code."""
     provider_message_id: _builtins.str
-    """The provider's id of the message."""
+    """A fingerprint of the provider's id of the message: the first 32 hex digits of its SHA-256. The id itself, which holds the
+    recipient's number, stays with the executor (GetJob).
+    """
     control_version: _builtins.int
     """The organization's control version that its permit was given at."""
     platform_version: _builtins.int
@@ -502,7 +504,7 @@ class DeliveryDetail(_message.Message):
     attempt_number: _builtins.int
     """The attempt it is about."""
     provider_message_id: _builtins.str
-    """The provider's id of the message."""
+    """A fingerprint of the provider's id of the message, as an attempt has it."""
     provider_code: _builtins.str
     """The provider's own code of a failure."""
     resolution: _builtins.str
