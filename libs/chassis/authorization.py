@@ -30,6 +30,7 @@ _PLATFORM = frozenset({Role.PLATFORM})
 
 _ANYONE = Grant(roles=_EVERYBODY)
 _MANAGER = Grant(roles=_MANAGERS)
+_OWNER = Grant(roles=frozenset({Role.OWNER}))
 
 
 def _only(*services: str) -> Grant:
@@ -55,6 +56,8 @@ TABLE: dict[str, Grant] = {
     "/whatlead.gate.v1.PolicyService/AddSuppressions": _MANAGER,
     "/whatlead.gate.v1.PolicyService/RemoveSuppressions": _MANAGER,
     "/whatlead.gate.v1.PolicyService/ListSuppressions": _ANYONE,
+    "/whatlead.gate.v1.SubjectService/EraseSubject": _OWNER,
+    "/whatlead.gate.v1.SubjectService/ExportSubject": _OWNER,
     "/whatlead.gate.v1.SignalService/ReportSignals": Grant(roles=_EVERYBODY, services=frozenset({"executor"})),
     "/whatlead.executor.v1.ExecutorService/GetJob": _ANYONE,
     "/whatlead.executor.v1.ExecutorService/ListJobs": _ANYONE,
@@ -62,6 +65,8 @@ TABLE: dict[str, Grant] = {
     "/whatlead.executor.v1.ExecutorService/CancelJobs": Grant(roles=_MANAGERS, services=frozenset({"gate"})),
     "/whatlead.executor.v1.ExecutorService/ResolveOutcome": _MANAGER,
     "/whatlead.executor.v1.ExecutorService/AcceptJobs": _only("gate"),
+    "/whatlead.executor.v1.ExecutorService/EraseJobs": _only("gate"),
+    "/whatlead.executor.v1.ExecutorService/ExportJobs": _only("gate"),
     "/whatlead.executor.v1.ExecutorService/CountWork": _only("control"),
     "/whatlead.executor.v1.ExecutorService/CountCanary": _only("control"),
     "/whatlead.control.v1.ControlService/Pause": Grant(roles=_EVERYBODY | _PLATFORM, services=frozenset({"gate"})),

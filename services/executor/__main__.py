@@ -22,6 +22,7 @@ from executor.application.accept import accept_jobs
 from executor.application.backlog import Backlog
 from executor.application.deliveries import Deliveries
 from executor.application.dispatch import Dispatch
+from executor.application.forget import erase_jobs
 from executor.application.operate import cancel_jobs, resolve_outcome, retry_jobs
 from executor.application.outcomes import Outcomes
 from executor.application.ports import Provider
@@ -37,6 +38,7 @@ from executor.domain.settling import RetryPolicy
 from executor.grpc_api import ExecutorApi
 from executor.infrastructure.control_client import GrpcControl
 from executor.infrastructure.counting import PostgresCounts
+from executor.infrastructure.exporting import PostgresExport
 from executor.infrastructure.observation import Observation
 from executor.infrastructure.postgres import PostgresQueue
 from executor.infrastructure.postgres_operations import PostgresJobs
@@ -126,6 +128,8 @@ def assemble(
         page=jobs.page,
         counts=PostgresCounts(database),
         pauses=pauses,
+        erase=partial(erase_jobs, begin=jobs.begin, clock=clock),
+        export=PostgresExport(outbox).jobs,
     )
     return Process(
         name="executor",

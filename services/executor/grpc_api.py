@@ -16,11 +16,12 @@ from executor.application.ports_operations import Request
 from executor.domain.job import Attempt, Job, JobKey, Lane, NewJob
 from executor.domain.pauses import KnownPauses
 from executor.domain.words import CancelOutcome, JobState, Reason, Resolution
+from executor.grpc_api_subjects import EraseJobs, ExportJobs, SubjectCalls
 from executor.infrastructure import wire
 from executor.infrastructure.counting import PostgresCounts
 from kernel.errors import Failure, Violation, invalid, not_found
 from whatlead.error.v1 import error_pb2
-from whatlead.executor.v1 import executor_pb2, executor_pb2_grpc
+from whatlead.executor.v1 import executor_pb2
 
 _DEFAULT_PAGE = 50
 M = TypeVar("M", bound=Message)
@@ -58,7 +59,7 @@ class PageOfJobs(Protocol):
     ) -> list[Job]: ...
 
 
-class ExecutorApi(executor_pb2_grpc.ExecutorServiceServicer):
+class ExecutorApi(SubjectCalls):
     """`whatlead.executor.v1.ExecutorService`."""
 
     def __init__(
@@ -72,7 +73,10 @@ class ExecutorApi(executor_pb2_grpc.ExecutorServiceServicer):
         page: PageOfJobs,
         counts: PostgresCounts,
         pauses: KnownPauses,
+        erase: EraseJobs,
+        export: ExportJobs,
     ) -> None:
+        super().__init__(erase=erase, export=export)
         self._accept = accept
         self._cancel = cancel
         self._retry = retry

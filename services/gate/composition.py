@@ -14,12 +14,14 @@ from chassis.serving import Process, Registration
 from chassis.validation import Rules
 from gate.application.cancel import cancel_intents
 from gate.application.cooldowns import end_cooldowns_until
+from gate.application.erasure import erase_subject, tell_export
 from gate.application.evaluate import evaluate
 from gate.application.group_commit import GroupCommit
 from gate.application.instances import create_instance, end_cooldown, update_instance
 from gate.application.messages import Submission
 from gate.application.paused_scopes import PausedScopes
 from gate.application.pending_cancels import settle_cancels, settle_until
+from gate.application.pending_erasures import settle_erasures
 from gate.application.policies import update_policy
 from gate.application.release import release_due
 from gate.application.release_loop import ReleaseLoop
@@ -28,18 +30,20 @@ from gate.application.signals import take_signals
 from gate.application.submit import submit
 from gate.application.suppressions import add_suppressions, remove_suppressions
 from gate.application.unpark import Unpark
-from gate.grpc_api import GateApi, InstanceApi, PolicyApi, SignalApi
+from gate.grpc_api import GateApi, InstanceApi, PolicyApi, SignalApi, SubjectApi
 from gate.grpc_api.intake import Intake
 from gate.infrastructure.backlog import Backlog
 from gate.infrastructure.control import ControlClient
 from gate.infrastructure.control_watch import ControlWatch
 from gate.infrastructure.counting import count_decisions
 from gate.infrastructure.executor import ExecutorClient
+from gate.infrastructure.exporting import SubjectReads
 from gate.infrastructure.handover import Handover
 from gate.infrastructure.postgres import PostgresStore
 from gate.infrastructure.reading import ConfigurationReads, IntentReads
 from gate.infrastructure.receivers import audit_receiver, control_receiver, executor_receiver
 from gate.infrastructure.sealing import Vault
+from gate.infrastructure.subjects import PostgresErasures
 from gate.infrastructure.waiting import PostgresWaiting
 from gate.settings import GateSettings
 from kernel.clock import Clock
@@ -56,6 +60,8 @@ from whatlead.gate.v1 import (
     policy_pb2_grpc,
     signal_pb2,
     signal_pb2_grpc,
+    subject_pb2,
+    subject_pb2_grpc,
 )
 
 # A bulk call is one batch by itself; single submits that come while it is written make the next.
@@ -88,7 +94,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
     store = PostgresStore(database=database, outbox=outbox, handover=handover, clock=clock)
     waiting = PostgresWaiting(database=database)
     control = ControlClient(neighbours.control)
-    cancel_jobs = ExecutorClient(neighbours.executor)
+    executor = ExecutorClient(neighbours.executor)
     paused = PausedScopes()
     release = ReleaseLoop(
         release=partial(
@@ -106,7 +112,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
         report=_report,
     )
     wake = release.wake
-    settle = partial(settle_cancels, pendings=store, works=store, cancel_jobs=cancel_jobs, clock=clock)
+    settle = partial(settle_cancels, pendings=store, works=store, cancel_jobs=executor, clock=clock)
     group = GroupCommit(
         write=partial(submit, control=control, store=store, clock=clock, wake=wake, count=count_decisions),
         size=_size,
@@ -118,7 +124,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
         intake=Intake(vault=vault, rules=Rules(), clock=clock),
         submit=group.submit,
         evaluate=partial(evaluate, control=control, store=store, clock=clock),
-        cancel=partial(cancel_intents, works=store, cancel_jobs=cancel_jobs, clock=clock),
+        cancel=partial(cancel_intents, works=store, cancel_jobs=executor, clock=clock),
         take_back=partial(take_back, control=control, store=store, clock=clock, wake=wake, count=count_decisions),
         reads=IntentReads(database=database),
         paused=paused,
@@ -139,6 +145,17 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
         vault=vault,
     )
     signals = SignalApi(take=partial(take_signals, works=store, settle=settle, clock=clock, wake=wake), clock=clock)
+    erasures = PostgresErasures(database)
+    forget = partial(settle_erasures, pendings=erasures, works=store, erase_jobs=executor.erase, clock=clock)
+    subjects = SubjectApi(
+        erase=partial(erase_subject, works=store, clock=clock),
+        settle=forget,
+        pending=erasures.count,
+        tell_export=partial(tell_export, works=store, clock=clock),
+        export_jobs=executor.export,
+        reads=SubjectReads(database=database),
+        vault=vault,
+    )
     return Process(
         name="gate",
         settings=settings,
@@ -163,6 +180,11 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
                 servicer=signals,
                 add=signal_pb2_grpc.add_SignalServiceServicer_to_server,
             ),
+            Registration(
+                descriptor=subject_pb2.DESCRIPTOR.services_by_name["SubjectService"],
+                servicer=subjects,
+                add=subject_pb2_grpc.add_SubjectServiceServicer_to_server,
+            ),
         ),
         loops={
             "outbox": outbox.run,
@@ -170,6 +192,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
             "control_watch": ControlWatch(neighbours.control, paused=paused, ended=partial(wake, None)).run,
             "cooldowns": partial(end_cooldowns_until, cooling=waiting, works=store, wake=wake),
             "cancels": partial(settle_until, settle=settle),
+            "erasures": partial(settle_until, settle=forget),
             "backlog": Backlog(database=database, outbox=outbox, handover=handover, clock=clock).run,
         },
     )

@@ -34,6 +34,8 @@ class EventType(StrEnum):
     EXECUTION_PAUSE_EXPIRED = "EXECUTION_PAUSE_EXPIRED"
     EXECUTION_CANARY_PASSED = "EXECUTION_CANARY_PASSED"
     EXECUTION_CANARY_FAILED = "EXECUTION_CANARY_FAILED"
+    SUBJECT_ERASED = "SUBJECT_ERASED"
+    SUBJECT_EXPORTED = "SUBJECT_EXPORTED"
 
 
 class AggregateType(StrEnum):
@@ -43,6 +45,7 @@ class AggregateType(StrEnum):
     INSTANCE = "INSTANCE"
     CONTROL = "CONTROL"
     ORGANIZATION = "ORGANIZATION"
+    RECIPIENT = "RECIPIENT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +136,22 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a person's request came to."""
+
+    note: str = ""
+    intents: int = 0
+    canceled: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """More in words."""
 
     note: str = ""
 
 
-Detail = Decision | Attempt | Hold | Delivery | Pause | Cooldown | Backlog | Note
+Detail = Decision | Attempt | Hold | Delivery | Pause | Cooldown | Backlog | Subject | Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

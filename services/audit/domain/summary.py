@@ -13,6 +13,7 @@ from audit.domain.event import (
     Hold,
     Note,
     Pause,
+    Subject,
 )
 from audit.domain.pauses import kind, slowly_after
 from audit.domain.words import (
@@ -48,6 +49,8 @@ def summarise(event: Event) -> str:
         case Backlog() as backlog:
             age = f", the oldest since {moment(backlog.oldest)}" if backlog.oldest else ""
             return f"{backlog.waiting} waiting in {event.producer}{age}"
+        case Subject() as subject:
+            return _requested(event, subject)
         case Note() as note:
             return _noted(event, note)
         case _:
@@ -155,6 +158,14 @@ def _cooled(event: Event, cooldown: Cooldown) -> str:
         level = f"{until(cooldown.end_time)}, level {cooldown.level}"
         return f"Cooldown of {named(instance)} started{level}: {cause}"
     return f"Cooldown of {named(instance)} ended {because(event.reason, event.actor)}".rstrip()
+
+
+def _requested(event: Event, subject: Subject) -> str:
+    grounds = because(subject.note, event.actor)
+    if event.type is EventType.SUBJECT_ERASED:
+        canceled = f", {subject.canceled} of them canceled" if subject.canceled else ""
+        return f"A recipient was erased, {subject.intents} intents forgotten{canceled} {grounds}".rstrip()
+    return f"What is held about a recipient was exported, {subject.intents} intents {grounds}".rstrip()
 
 
 def _noted(event: Event, note: Note) -> str:

@@ -18,6 +18,7 @@ from audit.domain.event import (
     Hold,
     Note,
     Pause,
+    Subject,
 )
 from audit.domain.timeline import Entry, Recorded, Timeline
 from audit.infrastructure.parsing import AGGREGATES, LAST_SECOND, TYPES
@@ -121,6 +122,10 @@ def _detail(message: event_pb2.OperationalEvent) -> Detail:
                 end_time=_moment(message.cooldown, "end_time"),
                 failures=message.cooldown.failures,
                 sends=message.cooldown.sends,
+            )
+        case "subject":
+            return Subject(
+                note=message.subject.note, intents=message.subject.intents, canceled=message.subject.canceled
             )
         case "backlog":
             return Backlog(waiting=message.backlog.waiting, oldest=_moment(message.backlog, "oldest"))

@@ -101,6 +101,10 @@ class Operating(Ledger, Protocol):
         """Leave tombstones: these jobs are canceled on arrival."""
         ...
 
+    async def forget(self, keys: Sequence[JobKey]) -> None:
+        """Forget recipient and content of those that are over."""
+        ...
+
     async def lock(self, keys: Sequence[JobKey]) -> Sequence[tuple[Job, tuple[Attempt, ...]]]:
         """Return these jobs, locked, with their attempts."""
         ...

@@ -1,11 +1,11 @@
 """A change of one job: its guard, its new state, and the facts that go on the timeline with it. Knows no store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from executor.domain.job import Attempt, Job
-from executor.domain.words import SYSTEM, FactType, JobState, SignalKind
+from executor.domain.words import SYSTEM, FactType, JobState, Reason, SignalKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +81,12 @@ class Change:
     def contradicts(self) -> bool:
         """It records an answer that contradicts a definite one: somebody must look at it."""
         return self.attempt is not None and bool(self.attempt.contradiction)
+
+
+def possible(change: Change) -> Change:
+    """Return the change, or for a job whose recipient and content are gone the end of it in place of another try."""
+    if not change.job.forgotten or change.state is not JobState.READY:
+        return change
+    at = change.facts[-1].at
+    end = Fact(type=FactType.CANCELED, at=at, reason=Reason.FORGOTTEN, detail=Note(note="its content is not kept"))
+    return replace(change, state=JobState.CANCELED, reason=Reason.FORGOTTEN, retry_in=None, facts=(*change.facts, end))

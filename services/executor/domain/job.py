@@ -97,6 +97,7 @@ class Job:
     """A job as it was read: the facts it moves by, without recipient and content.
 
     `attempt` numbers every try ever made; `tries` counts those since the last approval that count against the limit.
+    `forgotten` says that recipient and content are gone: it can be settled, and not be sent again.
     """
 
     organization_id: str
@@ -122,6 +123,7 @@ class Job:
     control_version: int
     platform_version: int
     created_at: datetime
+    forgotten: bool = False
 
     @property
     def key(self) -> JobKey:

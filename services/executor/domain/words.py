@@ -44,6 +44,14 @@ class CancelOutcome(StrEnum):
     TOO_LATE = "TOO_LATE"
 
 
+class EraseOutcome(StrEnum):
+    """What became of a job that was to be forgotten."""
+
+    ERASED = "ERASED"
+    CANCELED = "CANCELED"
+    SENDING = "SENDING"
+
+
 class DeliveryStatus(StrEnum):
     """What the provider says became of a message it took."""
 
@@ -110,6 +118,7 @@ class Reason(StrEnum):
     NOT_SENT = "NOT_SENT"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
+    FORGOTTEN = "FORGOTTEN"
     PROVIDER_NOT_CONFIGURED = "PROVIDER_NOT_CONFIGURED"
     ADAPTER_ERROR = "ADAPTER_ERROR"
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from chassis.database import load_queries
 from chassis.outbox import PostingTransaction
-from executor.domain.change import Change, Fact
+from executor.domain.change import Change, Fact, possible
 from executor.domain.job import Attempt, Job, JobKey, TakenJob
 from executor.domain.words import EXECUTOR, AttemptOutcome, FactType
 from executor.infrastructure.parcels import Telling
@@ -24,10 +24,11 @@ class Ledger:
     def __init__(self, tx: PostingTransaction) -> None:
         self.tx = tx
 
-    async def apply(self, changes: Sequence[Change]) -> Sequence[Change]:
+    async def apply(self, asked: Sequence[Change]) -> Sequence[Change]:
         """Store changes with what they tell; give back those whose job has moved meanwhile."""
-        if not changes:
+        if not asked:
             return ()
+        changes = [possible(change) for change in asked]
         attempts = [(place, change.attempt) for place, change in enumerate(changes, 1) if change.attempt is not None]
         rows = await self.tx.fetch(
             queries.write_changes,
@@ -53,7 +54,7 @@ class Ledger:
         self.tell(telling)
         if len(stored) == len(changes):
             return ()
-        return [change for place, change in enumerate(changes, 1) if place not in stored]
+        return [change for place, change in enumerate(asked, 1) if place not in stored]
 
     async def lock_leased(self, tokens: Sequence[UUID]) -> Sequence[Job]:
         """Return the jobs still SENDING under these leases, locked."""

@@ -58,6 +58,10 @@ class Operations(Ledger):
         """Leave tombstones: these jobs are canceled on arrival."""
         await self.tx.execute(queries.insert_tombstones, **named(keys), reason=reason, actor=actor)
 
+    async def forget(self, keys: Sequence[JobKey]) -> None:
+        """Forget recipient and content of those that are over."""
+        await self.tx.execute(queries.forget_jobs, **named(keys))
+
     async def dead_jobs(self, organization_id: str, campaign_id: str, *, jobs: int) -> Sequence[JobKey]:
         """Return DEAD jobs of a campaign."""
         rows = await self.tx.fetch(

@@ -35,6 +35,7 @@ def job_of(row: Sequence[Any]) -> Job:
         control_version=row[20],
         platform_version=row[21],
         created_at=row[22],
+        forgotten=row[23],
     )
 
 

@@ -50,8 +50,8 @@ async def decide_again(
     endings: list[Ending] = []
     for held in helds:
         message, standing = held.message, held.standing
-        if message.expire_time <= now:
-            endings.append(_expiry(held))
+        if message.expire_time <= now or message.forgotten:
+            endings.append(_ending(held, expired=message.expire_time <= now))
             if standing.slot is not None:
                 give_back(organizations[message.organization_id], standing.instance_id, standing.slot)
             continue
@@ -72,10 +72,13 @@ async def decide_again(
     return DecidedAgain(verdicts=verdicts, waits=[*waits, *silent])
 
 
-def _expiry(held: Held) -> Ending:
+def _ending(held: Held, *, expired: bool) -> Ending:
     """Return the end of an intent that is with the gate, perhaps since the executor gave it back a moment ago."""
     with_gate = replace(held, standing=replace(held.standing, state=IntentState.QUEUED))
-    return Ending(held=with_gate, state=IntentState.EXPIRED, actor=SYSTEM, reason=Reason.INTENT_EXPIRED, note="")
+    if expired:
+        return Ending(held=with_gate, state=IntentState.EXPIRED, actor=SYSTEM, reason=Reason.INTENT_EXPIRED, note="")
+    note = "its content is not kept"
+    return Ending(held=with_gate, state=IntentState.CANCELED, actor=SYSTEM, reason=Reason.FORGOTTEN, note=note)
 
 
 def _silent_wait(held: Held, wait: Wait) -> Wait:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from gate.application.messages import Held
 from gate.application.ports import Deciding, Organization
+from gate.application.subjects import SubjectRequest, Subjects
 from gate.domain.facts import Cooldown
 from gate.domain.policy import Policy
 
@@ -161,9 +162,15 @@ class Work(Deciding, Protocol):
     def policies(self) -> Policies: ...
     @property
     def suppressions(self) -> Suppressions: ...
+    @property
+    def subjects(self) -> Subjects: ...
 
     async def tell_lanes(self, organization: Organization, instance_ids: Iterable[str]) -> None:
         """Give the lanes a new version and post them to the executor, as they are after the change."""
+        ...
+
+    def tell_subject(self, request: SubjectRequest, at: datetime) -> None:
+        """Post that a person was forgotten or exported."""
         ...
 
     def tell_cooldowns(self, changes: Sequence[CooldownChange]) -> None:

@@ -65,6 +65,11 @@ class Message:
     traceparent: str
     submitted_at: datetime
 
+    @property
+    def forgotten(self) -> bool:
+        """Tell whether number and content are gone: it can never be handed over."""
+        return not self.sealed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:

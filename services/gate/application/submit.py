@@ -146,6 +146,12 @@ async def load_bench(
 
 
 def _replayed(new: NewIntent, earlier: Replay) -> Result:
+    if not earlier.content_hash:
+        return Failure(
+            Kind.FAILED_PRECONDITION,
+            "FORGOTTEN",
+            "this request id came before; what it was for is not kept any more. Use a new one for a new message",
+        )
     if earlier.content_hash != new.content_hash:
         return Failure(
             Kind.ALREADY_EXISTS,

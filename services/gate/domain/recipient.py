@@ -28,6 +28,7 @@ SAO_PAULO = -3
 _WESTERN = {"68": -5} | dict.fromkeys(("65", "66", "67", "69", "92", "95", "97"), -4)
 _BRAZILIAN_MOBILE = re.compile(r"\+55([1-9][0-9])(?:9([0-9]{8})|([6-9][0-9]{7}))", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_NOT_DIGITS = re.compile(r"[^0-9]")
 _FOREIGN_MOBILES = frozenset(
     {
         phonenumbers.PhoneNumberType.MOBILE,
@@ -88,3 +89,8 @@ def canonical_form(number: str) -> str | None:
     if recipient is not None:
         return recipient.canonical
     return number[1:] if _E164.fullmatch(number) is not None else None
+
+
+def names_number(text: str, canonical: str) -> bool:
+    """Tell whether a text holds a number by its last 8 digits, which both forms share, however they are written."""
+    return canonical[-8:] in _NOT_DIGITS.sub("", text)

@@ -46,8 +46,16 @@ class CancelOutcome(StrEnum):
     NOT_FOUND = "NOT_FOUND"
 
 
+class EraseOutcome(StrEnum):
+    """What became of a job that the executor was asked to forget."""
+
+    ERASED = "ERASED"
+    CANCELED = "CANCELED"
+    SENDING = "SENDING"
+
+
 class Reason(StrEnum):
-    """Why a decision is not APPROVED."""
+    """Why a decision is not APPROVED, or why an intent ended."""
 
     INTENT_EXPIRED = "INTENT_EXPIRED"
     INVALID_RECIPIENT = "INVALID_RECIPIENT"
@@ -61,6 +69,7 @@ class Reason(StrEnum):
     INSTANCE_CAP = "INSTANCE_CAP"
     PACE = "PACE"
     POLICY_UNAVAILABLE = "POLICY_UNAVAILABLE"
+    FORGOTTEN = "FORGOTTEN"
 
 
 class Rule(StrEnum):

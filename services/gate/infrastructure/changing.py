@@ -11,12 +11,14 @@ from chassis.database import Transaction
 from chassis.outbox import PostingTransaction
 from gate.application.changes import CooldownChange, InstanceRecord, Mutation, StoredPolicy
 from gate.application.ports import Organization
+from gate.application.subjects import SubjectRequest
 from gate.domain.facts import Cooldown
 from gate.domain.moments import microseconds
 from gate.infrastructure import policy_format, rows, wire
 from gate.infrastructure.deciding import PostgresDeciding
 from gate.infrastructure.handover import Handover, LaneFacts
 from gate.infrastructure.statements import queries
+from gate.infrastructure.subjects import PostgresSubjects
 from gate.infrastructure.suppressions import PostgresSuppressions
 from kernel.clock import Clock
 from kernel.errors import Failure, Kind
@@ -187,6 +189,7 @@ class PostgresWork(PostgresDeciding):
         self.instances = PostgresInstances(tx)
         self.policies = PostgresPolicies(tx)
         self.suppressions = PostgresSuppressions(tx)
+        self.subjects = PostgresSubjects(tx)
 
     async def tell_lanes(self, organization: Organization, instance_ids: Iterable[str]) -> None:
         row = await self.tx.fetch_one(queries.next_lane_version, organization_id=organization.organization_id)
@@ -206,6 +209,9 @@ class PostgresWork(PostgresDeciding):
                 if lane.instance_id in wanted
             ),
         )
+
+    def tell_subject(self, request: SubjectRequest, at: datetime) -> None:
+        self.handover.tell_events(self.tx, [wire.subject_event(request, at)])
 
     def tell_cooldowns(self, changes: Sequence[CooldownChange]) -> None:
         self.handover.tell_events(

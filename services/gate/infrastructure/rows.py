@@ -7,7 +7,7 @@ from sqlalchemy import Row
 from gate.application.messages import Held, Message, Recorded, Standing, Verdict, View
 from gate.domain.facts import Cooldown, Instance
 from gate.domain.schedule import Schedule, Slot
-from gate.domain.words import Category, IntentState
+from gate.domain.words import Category, IntentState, Outcome
 from gate.infrastructure import decision_format
 
 INTENT_COLUMNS = (
@@ -43,7 +43,7 @@ INTENT_COLUMNS = (
 
 
 def intent_record(verdict: Verdict) -> tuple[object, ...]:
-    """Return the row of a new intent, in the order of INTENT_COLUMNS."""
+    """Return the row of a new intent, in the order of INTENT_COLUMNS. What is blocked needs no content any more."""
     message, decision, slot = verdict.message, verdict.recorded.decision, verdict.recorded.decision.slot
     return (
         message.organization_id,
@@ -60,7 +60,7 @@ def intent_record(verdict: Verdict) -> tuple[object, ...]:
         message.number_hash,
         message.recipient_id,
         message.content_digest,
-        message.sealed,
+        message.sealed if decision.outcome is not Outcome.BLOCKED else b"",
         message.traceparent,
         message.submitted_at,
         decision.outcome,

@@ -12,12 +12,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gate.application.messages import Ending, Message, Recorded, Verdict
+from gate.application.subjects import SubjectRequest
 from gate.domain.decision import Decision
 from gate.domain.facts import Cooldown
 from gate.domain.moments import microseconds, timestamp
 from gate.domain.policy import Policy
 from gate.domain.schedule import SECOND
-from gate.domain.words import CancelOutcome, Category, IntentState, Outcome
+from gate.domain.words import CancelOutcome, Category, EraseOutcome, IntentState, Outcome
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 from whatlead.executor.v1 import executor_pb2
@@ -33,6 +34,7 @@ _TYPES = {
     Outcome.BLOCKED: event_pb2.EVENT_TYPE_MESSAGE_BLOCKED,
 }
 CANCELS = {intent_pb2.CancelOutcome.Value(f"CANCEL_OUTCOME_{outcome}"): outcome for outcome in CancelOutcome}
+ERASURES = {executor_pb2.EraseOutcome.Value(f"ERASE_OUTCOME_{outcome}"): outcome for outcome in EraseOutcome}
 CATEGORIES = {category: intent_pb2.Category.Value(f"CATEGORY_{category}") for category in Category}
 
 
@@ -211,6 +213,22 @@ def cooldown_event(
             failures=failures,
             sends=sends,
         ),
+    )
+
+
+def subject_event(request: SubjectRequest, at: datetime) -> event_pb2.OperationalEvent:
+    """Return SubjectErased or SubjectExported."""
+    kind = event_pb2.EVENT_TYPE_SUBJECT_ERASED if request.erased else event_pb2.EVENT_TYPE_SUBJECT_EXPORTED
+    return event_pb2.OperationalEvent(
+        event_id=str(uuid7()),
+        organization_id=request.organization_id,
+        aggregate_type=event_pb2.AGGREGATE_TYPE_RECIPIENT,
+        aggregate_id=str(request.recipient_id),
+        type=kind,
+        occurred_at=stamp(at),
+        producer=PRODUCER,
+        actor=request.actor,
+        subject=event_pb2.SubjectDetail(note=request.reason, intents=request.intents, canceled=request.canceled),
     )
 
 

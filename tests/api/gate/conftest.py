@@ -23,6 +23,7 @@ from whatlead.gate.v1 import (
     policy_pb2,
     policy_pb2_grpc,
     signal_pb2_grpc,
+    subject_pb2_grpc,
 )
 
 KEY = "11" * 32
@@ -45,6 +46,7 @@ class Gate:
         self.instances = instance_pb2_grpc.InstanceServiceStub(channel)
         self.policies = policy_pb2_grpc.PolicyServiceStub(channel)
         self.signals = signal_pb2_grpc.SignalServiceStub(channel)
+        self.subjects = subject_pb2_grpc.SubjectServiceStub(channel)
         internal = self.server.internal_channel(service="executor")
         self.from_executor = gate_pb2_grpc.GateServiceStub(internal)
         self.signals_from_executor = signal_pb2_grpc.SignalServiceStub(internal)

@@ -13,7 +13,7 @@ from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 from whatlead.control.v1 import control_pb2
 from whatlead.executor.v1 import executor_pb2
-from whatlead.gate.v1 import intent_pb2
+from whatlead.gate.v1 import intent_pb2, subject_pb2
 
 AWAY = Failure(Kind.UNAVAILABLE, "UNAVAILABLE", "away")
 
@@ -108,6 +108,7 @@ class Executor:
     lanes: list[executor_pb2.Lane] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
     cancels: list[executor_pb2.CancelJobsRequest] = field(default_factory=list)
+    erased: set[str] = field(default_factory=set)
 
     async def AcceptJobs(self, request: Any, timeout: float = 0) -> executor_pb2.AcceptJobsResponse:
         if self.away:
@@ -131,6 +132,34 @@ class Executor:
                     ),
                 )
                 for intent_id in request.intent_ids
+            ]
+        )
+
+    async def EraseJobs(self, request: Any, timeout: float = 0) -> executor_pb2.EraseJobsResponse:
+        if self.away:
+            raise AWAY
+        sending = [intent_id in self.begun for intent_id in request.intent_ids]
+        self.erased.update(intent_id for intent_id, begun in zip(request.intent_ids, sending, strict=True) if not begun)
+        return executor_pb2.EraseJobsResponse(
+            outcomes=[
+                executor_pb2.ERASE_OUTCOME_SENDING if begun else executor_pb2.ERASE_OUTCOME_CANCELED
+                for begun in sending
+            ]
+        )
+
+    async def ExportJobs(self, request: Any, timeout: float = 0) -> executor_pb2.ExportJobsResponse:
+        if self.away:
+            raise AWAY
+        held = {job.intent_id: job for job in self.jobs}
+        return executor_pb2.ExportJobsResponse(
+            jobs=[
+                subject_pb2.ExportedJob(
+                    intent_id=intent_id,
+                    state="READY",
+                    content=subject_pb2.MessageContent(recipient=held[intent_id].recipient),
+                )
+                for intent_id in request.intent_ids
+                if intent_id in held
             ]
         )
 

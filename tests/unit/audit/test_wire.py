@@ -142,6 +142,16 @@ SUMMARIES = [
     ("MESSAGE_DELIVERED", {"delivery": DELIVERY}, "Delivered to the device, attempt 1"),
     ("MESSAGE_READ", {"delivery": DELIVERY}, "Read, attempt 1"),
     ("MESSAGE_CANCELED", {"actor": "ana"}, "Canceled before it began (by ana)"),
+    (
+        "SUBJECT_ERASED",
+        {"actor": "ana", "subject": event_pb2.SubjectDetail(note="asked by mail", intents=3, canceled=1)},
+        "A recipient was erased, 3 intents forgotten, 1 of them canceled (“asked by mail”, by ana)",
+    ),
+    (
+        "SUBJECT_EXPORTED",
+        {"actor": "ana", "subject": event_pb2.SubjectDetail(note="asked by mail", intents=3)},
+        "What is held about a recipient was exported, 3 intents (“asked by mail”, by ana)",
+    ),
     ("MESSAGE_EXPIRED", {}, "Expired: its expire time passed before it could be sent"),
     (
         "INSTANCE_COOLDOWN_STARTED",

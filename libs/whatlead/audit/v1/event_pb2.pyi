@@ -81,6 +81,10 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """A canary went well; sending goes on along a ramp."""
     EVENT_TYPE_EXECUTION_CANARY_FAILED: _EventType.ValueType  # 26
     """A canary failed; another pause takes the place of the one that was lifted."""
+    EVENT_TYPE_SUBJECT_ERASED: _EventType.ValueType  # 27
+    """A person was forgotten: number, hashes and contents are gone."""
+    EVENT_TYPE_SUBJECT_EXPORTED: _EventType.ValueType  # 28
+    """All that is held about a person was asked for."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What happened."""
@@ -139,6 +143,10 @@ EVENT_TYPE_EXECUTION_CANARY_PASSED: EventType.ValueType  # 25
 """A canary went well; sending goes on along a ramp."""
 EVENT_TYPE_EXECUTION_CANARY_FAILED: EventType.ValueType  # 26
 """A canary failed; another pause takes the place of the one that was lifted."""
+EVENT_TYPE_SUBJECT_ERASED: EventType.ValueType  # 27
+"""A person was forgotten: number, hashes and contents are gone."""
+EVENT_TYPE_SUBJECT_EXPORTED: EventType.ValueType  # 28
+"""All that is held about a person was asked for."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 class _AggregateType:
@@ -157,6 +165,8 @@ class _AggregateTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Aggrega
     """A pause, by its id."""
     AGGREGATE_TYPE_ORGANIZATION: _AggregateType.ValueType  # 4
     """An organization, by its id."""
+    AGGREGATE_TYPE_RECIPIENT: _AggregateType.ValueType  # 5
+    """A recipient, by a random id."""
 
 class AggregateType(_AggregateType, metaclass=_AggregateTypeEnumTypeWrapper):
     """What an event is about."""
@@ -171,6 +181,8 @@ AGGREGATE_TYPE_CONTROL: AggregateType.ValueType  # 3
 """A pause, by its id."""
 AGGREGATE_TYPE_ORGANIZATION: AggregateType.ValueType  # 4
 """An organization, by its id."""
+AGGREGATE_TYPE_RECIPIENT: AggregateType.ValueType  # 5
+"""A recipient, by a random id."""
 Global___AggregateType: _TypeAlias = AggregateType  # noqa: Y015
 
 @_typing.final
@@ -200,6 +212,7 @@ class OperationalEvent(_message.Message):
     COOLDOWN_FIELD_NUMBER: _builtins.int
     BACKLOG_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """UUIDv7, made by the producer once for this fact."""
     organization_id: _builtins.str
@@ -260,6 +273,10 @@ class OperationalEvent(_message.Message):
     def note(self) -> Global___NoteDetail:
         """MessageReturned, MessageCanceled, MessageExpired, MessageRetryRequested."""
 
+    @_builtins.property
+    def subject(self) -> Global___SubjectDetail:
+        """SubjectErased, SubjectExported."""
+
     def __init__(
         self,
         *,
@@ -284,12 +301,13 @@ class OperationalEvent(_message.Message):
         cooldown: Global___CooldownDetail | None = ...,
         backlog: Global___BacklogDetail | None = ...,
         note: Global___NoteDetail | None = ...,
+        subject: Global___SubjectDetail | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "backlog", b"backlog", "cooldown", b"cooldown", "decision", b"decision", "delivery", b"delivery", "detail", b"detail", "hold", b"hold", "note", b"note", "occurred_at", b"occurred_at", "pause", b"pause"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "backlog", b"backlog", "cooldown", b"cooldown", "decision", b"decision", "delivery", b"delivery", "detail", b"detail", "hold", b"hold", "note", b"note", "occurred_at", b"occurred_at", "pause", b"pause", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "attempt", b"attempt", "backlog", b"backlog", "campaign_id", b"campaign_id", "cooldown", b"cooldown", "decision", b"decision", "delivery", b"delivery", "detail", b"detail", "event_id", b"event_id", "hold", b"hold", "instance_id", b"instance_id", "note", b"note", "occurred_at", b"occurred_at", "organization_id", b"organization_id", "pause", b"pause", "producer", b"producer", "reason", b"reason", "sequence", b"sequence", "trace_id", b"trace_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "aggregate_id", b"aggregate_id", "aggregate_type", b"aggregate_type", "attempt", b"attempt", "backlog", b"backlog", "campaign_id", b"campaign_id", "cooldown", b"cooldown", "decision", b"decision", "delivery", b"delivery", "detail", b"detail", "event_id", b"event_id", "hold", b"hold", "instance_id", b"instance_id", "note", b"note", "occurred_at", b"occurred_at", "organization_id", b"organization_id", "pause", b"pause", "producer", b"producer", "reason", b"reason", "sequence", b"sequence", "subject", b"subject", "trace_id", b"trace_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["decision", "attempt", "hold", "delivery", "pause", "cooldown", "backlog", "note"]  # noqa: Y015
+    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["decision", "attempt", "hold", "delivery", "pause", "cooldown", "backlog", "note", "subject"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_detail) -> _WhichOneofReturnType_detail | None: ...
 
@@ -662,6 +680,36 @@ class BacklogDetail(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BacklogDetail: _TypeAlias = BacklogDetail  # noqa: Y015
+
+@_typing.final
+class SubjectDetail(_message.Message):
+    """About a person's request, by counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTE_FIELD_NUMBER: _builtins.int
+    INTENTS_FIELD_NUMBER: _builtins.int
+    CANCELED_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """Why, as the owner gave it."""
+    intents: _builtins.int
+    """The intents forgotten, or told."""
+    canceled: _builtins.int
+    """The intents that waited and were canceled for it."""
+    def __init__(
+        self,
+        *,
+        note: _builtins.str = ...,
+        intents: _builtins.int = ...,
+        canceled: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canceled", b"canceled", "intents", b"intents", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectDetail: _TypeAlias = SubjectDetail  # noqa: Y015
 
 @_typing.final
 class NoteDetail(_message.Message):

@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from whatlead.error.v1 import error_pb2 as _error_pb2
 from whatlead.gate.v1 import intent_pb2 as _intent_pb2
+from whatlead.gate.v1 import subject_pb2 as _subject_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -146,6 +147,34 @@ RESOLUTION_NOT_SENT: Resolution.ValueType  # 2
 RESOLUTION_RESEND: Resolution.ValueType  # 3
 """It was not sent: the gate decides again and it goes out anew."""
 Global___Resolution: _TypeAlias = Resolution  # noqa: Y015
+
+class _EraseOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EraseOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EraseOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ERASE_OUTCOME_UNSPECIFIED: _EraseOutcome.ValueType  # 0
+    """Never sent."""
+    ERASE_OUTCOME_ERASED: _EraseOutcome.ValueType  # 1
+    """It was over and is forgotten."""
+    ERASE_OUTCOME_CANCELED: _EraseOutcome.ValueType  # 2
+    """It had not begun: it is canceled and forgotten. Also what is not here yet: it will be, on arrival."""
+    ERASE_OUTCOME_SENDING: _EraseOutcome.ValueType  # 3
+    """It is being sent: ask again."""
+
+class EraseOutcome(_EraseOutcome, metaclass=_EraseOutcomeEnumTypeWrapper):
+    """What became of a job that was to be forgotten."""
+
+ERASE_OUTCOME_UNSPECIFIED: EraseOutcome.ValueType  # 0
+"""Never sent."""
+ERASE_OUTCOME_ERASED: EraseOutcome.ValueType  # 1
+"""It was over and is forgotten."""
+ERASE_OUTCOME_CANCELED: EraseOutcome.ValueType  # 2
+"""It had not begun: it is canceled and forgotten. Also what is not here yet: it will be, on arrival."""
+ERASE_OUTCOME_SENDING: EraseOutcome.ValueType  # 3
+"""It is being sent: ask again."""
+Global___EraseOutcome: _TypeAlias = EraseOutcome  # noqa: Y015
 
 @_typing.final
 class Attempt(_message.Message):
@@ -958,3 +987,111 @@ class CountCanaryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountCanaryResponse: _TypeAlias = CountCanaryResponse  # noqa: Y015
+
+@_typing.final
+class EraseJobsRequest(_message.Message):
+    """Names jobs to forget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    INTENT_IDS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    actor: _builtins.str
+    """Who asked."""
+    @_builtins.property
+    def intent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 1,000 jobs by their intents."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        intent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "intent_ids", b"intent_ids", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseJobsRequest: _TypeAlias = EraseJobsRequest  # noqa: Y015
+
+@_typing.final
+class EraseJobsResponse(_message.Message):
+    """The outcomes, in the order of the request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___EraseOutcome.ValueType]:
+        """One a job."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___EraseOutcome.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseJobsResponse: _TypeAlias = EraseJobsResponse  # noqa: Y015
+
+@_typing.final
+class ExportJobsRequest(_message.Message):
+    """Names jobs to tell all about."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    INTENT_IDS_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    @_builtins.property
+    def intent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 100 jobs by their intents."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        intent_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["intent_ids", b"intent_ids", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportJobsRequest: _TypeAlias = ExportJobsRequest  # noqa: Y015
+
+@_typing.final
+class ExportJobsResponse(_message.Message):
+    """All that is held about them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.ExportedJob]:
+        """Those that are here."""
+
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[_subject_pb2.ExportedJob] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jobs", b"jobs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportJobsResponse: _TypeAlias = ExportJobsResponse  # noqa: Y015

@@ -75,6 +75,16 @@ class ExecutorServiceStub:
                 request_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryRequest.SerializeToString,
                 response_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryResponse.FromString,
                 _registered_method=True)
+        self.EraseJobs = channel.unary_unary(
+                '/whatlead.executor.v1.ExecutorService/EraseJobs',
+                request_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.EraseJobsRequest.SerializeToString,
+                response_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.EraseJobsResponse.FromString,
+                _registered_method=True)
+        self.ExportJobs = channel.unary_unary(
+                '/whatlead.executor.v1.ExecutorService/ExportJobs',
+                request_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.ExportJobsRequest.SerializeToString,
+                response_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.ExportJobsResponse.FromString,
+                _registered_method=True)
 
 
 class ExecutorServiceServicer:
@@ -166,6 +176,29 @@ class ExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseJobs(self, request, context):
+        """Internal, gate only: forgets number and content of jobs, and the provider's ids of their messages. What has not begun is
+        canceled, on arrival if it is not here yet; what is being sent stays until it is over. Repeating it changes nothing more.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+        "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"], "actor": "ana"}'
+        localhost:7102 whatlead.executor.v1.ExecutorService/EraseJobs
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportJobs(self, request, context):
+        """Internal, gate only: tells all that is held about jobs. Those that are not here are left out.
+
+        grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+        "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"]}'
+        localhost:7102 whatlead.executor.v1.ExecutorService/ExportJobs
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExecutorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -208,6 +241,16 @@ def add_ExecutorServiceServicer_to_server(servicer, server):
                     servicer.CountCanary,
                     request_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryRequest.FromString,
                     response_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryResponse.SerializeToString,
+            ),
+            'EraseJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseJobs,
+                    request_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.EraseJobsRequest.FromString,
+                    response_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.EraseJobsResponse.SerializeToString,
+            ),
+            'ExportJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportJobs,
+                    request_deserializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.ExportJobsRequest.FromString,
+                    response_serializer=whatlead_dot_executor_dot_v1_dot_executor__pb2.ExportJobsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -427,6 +470,60 @@ class ExecutorService:
             '/whatlead.executor.v1.ExecutorService/CountCanary',
             whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryRequest.SerializeToString,
             whatlead_dot_executor_dot_v1_dot_executor__pb2.CountCanaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.executor.v1.ExecutorService/EraseJobs',
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.EraseJobsRequest.SerializeToString,
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.EraseJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.executor.v1.ExecutorService/ExportJobs',
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.ExportJobsRequest.SerializeToString,
+            whatlead_dot_executor_dot_v1_dot_executor__pb2.ExportJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -86,6 +86,21 @@ class ExecutorServiceStub:
       grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"control_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountCanary
     """
+    EraseJobs: _grpc.UnaryUnaryMultiCallable[_executor_pb2.EraseJobsRequest, _executor_pb2.EraseJobsResponse]
+    """Internal, gate only: forgets number and content of jobs, and the provider's ids of their messages. What has not begun is
+    canceled, on arrival if it is not here yet; what is being sent stays until it is over. Repeating it changes nothing more.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+        "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"], "actor": "ana"}'
+        localhost:7102 whatlead.executor.v1.ExecutorService/EraseJobs
+    """
+    ExportJobs: _grpc.UnaryUnaryMultiCallable[_executor_pb2.ExportJobsRequest, _executor_pb2.ExportJobsResponse]
+    """Internal, gate only: tells all that is held about jobs. Those that are not here are left out.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+        "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"]}'
+        localhost:7102 whatlead.executor.v1.ExecutorService/ExportJobs
+    """
 
 @_typing.type_check_only
 class ExecutorServiceAsyncStub(ExecutorServiceStub):
@@ -144,6 +159,21 @@ class ExecutorServiceAsyncStub(ExecutorServiceStub):
 
       grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"control_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountCanary
+    """
+    EraseJobs: _aio.UnaryUnaryMultiCallable[_executor_pb2.EraseJobsRequest, _executor_pb2.EraseJobsResponse]  # type: ignore[assignment]
+    """Internal, gate only: forgets number and content of jobs, and the provider's ids of their messages. What has not begun is
+    canceled, on arrival if it is not here yet; what is being sent stays until it is over. Repeating it changes nothing more.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+        "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"], "actor": "ana"}'
+        localhost:7102 whatlead.executor.v1.ExecutorService/EraseJobs
+    """
+    ExportJobs: _aio.UnaryUnaryMultiCallable[_executor_pb2.ExportJobsRequest, _executor_pb2.ExportJobsResponse]  # type: ignore[assignment]
+    """Internal, gate only: tells all that is held about jobs. Those that are not here are left out.
+
+      grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+        "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"]}'
+        localhost:7102 whatlead.executor.v1.ExecutorService/ExportJobs
     """
 
 class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -248,6 +278,33 @@ class ExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
 
           grpcurl -cacert .whatlead/ca.pem -cert .whatlead/control.pem -key .whatlead/control.key -d '{"control_id":
             "01890a5d-ac96-774b-bcce-b302099a8057"}' localhost:7102 whatlead.executor.v1.ExecutorService/CountCanary
+        """
+
+    @_abc_1.abstractmethod
+    def EraseJobs(
+        self,
+        request: _executor_pb2.EraseJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.EraseJobsResponse, _abc.Awaitable[_executor_pb2.EraseJobsResponse]]:
+        """Internal, gate only: forgets number and content of jobs, and the provider's ids of their messages. What has not begun is
+        canceled, on arrival if it is not here yet; what is being sent stays until it is over. Repeating it changes nothing more.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+            "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"], "actor": "ana"}'
+            localhost:7102 whatlead.executor.v1.ExecutorService/EraseJobs
+        """
+
+    @_abc_1.abstractmethod
+    def ExportJobs(
+        self,
+        request: _executor_pb2.ExportJobsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_executor_pb2.ExportJobsResponse, _abc.Awaitable[_executor_pb2.ExportJobsResponse]]:
+        """Internal, gate only: tells all that is held about jobs. Those that are not here are left out.
+
+          grpcurl -cacert .whatlead/ca.pem -cert .whatlead/gate.pem -key .whatlead/gate.key -d '{"organization_id": "demo",
+            "intent_ids": ["01890a5d-ac96-774b-bcce-b302099a8057"]}'
+            localhost:7102 whatlead.executor.v1.ExecutorService/ExportJobs
         """
 
 def add_ExecutorServiceServicer_to_server(servicer: ExecutorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

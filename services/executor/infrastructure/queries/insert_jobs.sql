@@ -1,6 +1,6 @@
 -- Take over approved intents. A tombstone turns a new one into CANCELED; a higher decision number revives a RETURNED one;
 -- anything else that is there already stays as it is. The share lock on tombstones makes cancellations wait, so that none
--- is lost between its look at the jobs and its tombstone.
+-- is lost between its look at the jobs and its tombstone. What is canceled needs no recipient and no content.
 WITH given AS MATERIALIZED (
   SELECT
     item.organization_id,
@@ -106,10 +106,10 @@ taken AS (
     given.expire_time,
     given.retry_unknown,
     given.category,
-    given.recipient_id,
+    CASE WHEN canceled.intent_id IS NULL THEN given.recipient_id ELSE '' END,
     given.traceparent,
-    given.recipient,
-    given.content
+    CASE WHEN canceled.intent_id IS NULL THEN given.recipient END,
+    CASE WHEN canceled.intent_id IS NULL THEN given.content END
   FROM given
   LEFT JOIN canceled
     ON canceled.organization_id = given.organization_id

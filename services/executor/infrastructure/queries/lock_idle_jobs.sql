@@ -22,7 +22,8 @@ SELECT
   job.taken_at,
   job.control_version,
   job.platform_version,
-  job.created_at
+  job.created_at,
+  job.recipient IS NULL AS forgotten
 FROM unnest(CAST(:organization_ids AS text[]), CAST(:intent_ids AS uuid[])) AS named (organization_id, intent_id)
 JOIN job
   ON job.organization_id = named.organization_id

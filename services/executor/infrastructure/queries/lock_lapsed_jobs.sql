@@ -22,7 +22,8 @@ SELECT
   job.taken_at,
   job.control_version,
   job.platform_version,
-  job.created_at
+  job.created_at,
+  job.recipient IS NULL AS forgotten
 FROM job
 LEFT JOIN lane
   ON lane.organization_id = job.organization_id

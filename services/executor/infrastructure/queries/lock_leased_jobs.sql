@@ -22,7 +22,8 @@ SELECT
   job.taken_at,
   job.control_version,
   job.platform_version,
-  job.created_at
+  job.created_at,
+  job.recipient IS NULL AS forgotten
 FROM lease
 CROSS JOIN LATERAL unnest(lease.organization_ids, lease.intent_ids) AS key (organization_id, intent_id)
 JOIN job

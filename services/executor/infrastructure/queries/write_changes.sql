@@ -1,4 +1,5 @@
 -- Move jobs, each from exactly the state, attempt and lease it was read with, and keep what is known of their attempts.
+-- WhatsApp's ids of messages hold the number: a forgotten job takes none any more.
 -- Answers the changes that were taken, by their place in the batch.
 WITH change AS MATERIALIZED (
   SELECT
@@ -72,6 +73,7 @@ moved AS (
     job.intent_id,
     job.next_sequence - change.facts AS sequence,
     job.next_attempt_at,
+    job.recipient IS NULL AS forgotten,
     change.place
 ),
 kept AS (
@@ -101,7 +103,7 @@ kept AS (
     given.outcome,
     given.reason,
     given.provider_code,
-    given.provider_message_id,
+    CASE WHEN moved.forgotten THEN '' ELSE given.provider_message_id END,
     given.control_version,
     given.platform_version,
     given.delivery,

@@ -1,9 +1,11 @@
+-- What has ended is never handed over: its content goes.
 UPDATE intent
 SET state = given.state,
     sequence = intent.sequence + given.events,
     slot_at = NULL,
     slot_before = NULL,
-    slot_after = NULL
+    slot_after = NULL,
+    sealed = ''
 FROM unnest(
     CAST(:organization_ids AS text[]),
     CAST(:intent_ids AS uuid[]),

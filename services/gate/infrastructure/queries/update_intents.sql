@@ -1,3 +1,4 @@
+-- What is blocked is never handed over: its content goes.
 UPDATE intent
 SET state = given.state,
     sequence = given.sequence,
@@ -10,7 +11,8 @@ SET state = given.state,
     outcome = given.outcome,
     reason = given.reason,
     decided_at = given.decided_at,
-    decision = given.decision
+    decision = given.decision,
+    sealed = CASE WHEN given.state = 'BLOCKED' THEN '' ELSE intent.sealed END
 FROM unnest(
     CAST(:organization_ids AS text[]),
     CAST(:intent_ids AS uuid[]),
