@@ -81,6 +81,7 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 10, application: str = "whatlead", **server_settings: str) -> Self:
@@ -128,6 +129,16 @@ class Database:
         """Give a connection on which each statement commits by itself, saving the round trips of BEGIN and COMMIT."""
         with translated():
             connection = await self._autocommit.connect()
+        try:
+            yield Transaction(connection)
+        finally:
+            await _release(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        """Give a connection on which all statements read what was committed before the first; for reading only."""
+        with translated():
+            connection = await self._snapshot.connect()
         try:
             yield Transaction(connection)
         finally:

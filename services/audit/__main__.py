@@ -13,7 +13,8 @@ from audit.application.watching import Announcements
 from audit.grpc_api import EventApi, MetricsApi, TimelineApi
 from audit.infrastructure.parsing import parse
 from audit.infrastructure.postgres_log import PostgresEventLog
-from audit.infrastructure.postgres_reads import PostgresLists, PostgresLives, PostgresSums
+from audit.infrastructure.postgres_reads import PostgresLists, PostgresLives
+from audit.infrastructure.postgres_sums import PostgresSums
 from audit.settings import AuditSettings
 from chassis.database import Database
 from chassis.migrations import check_current

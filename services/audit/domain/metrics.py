@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from audit.domain.arrival import Reading
+from audit.domain.durations import Durations
 from audit.domain.event import EventType
 from audit.domain.rollup import minute_of
 
@@ -44,24 +45,14 @@ def window_start(minutes: int, now: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """What was counted of one instance, type and reason in a window. Times are sums in microseconds."""
+    """What was counted of one instance, type and reason in a window."""
 
     instance_id: str
     event_type: EventType
     reason: str
     events: int
-    approval_count: int = 0
-    approval_us: int = 0
-    submission_count: int = 0
-    submission_us: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimeToSend:
-    """How many were measured and what they took on average."""
-
-    count: int
-    average: timedelta
+    since_approval: Durations = field(default_factory=Durations)
+    since_submission: Durations = field(default_factory=Durations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +78,8 @@ class Numbers:
     blocked_by_reason: tuple[tuple[str, int], ...]
     queued_by_reason: tuple[tuple[str, int], ...]
     failed_by_reason: tuple[tuple[str, int], ...]
-    from_approval: TimeToSend
-    from_submission: TimeToSend
+    from_approval: Durations
+    from_submission: Durations
     cooldowns_triggered: int
 
 
@@ -133,8 +124,8 @@ def count(sums: Sequence[Sum]) -> Numbers:
         blocked_by_reason=_by_reason(sums, EventType.MESSAGE_BLOCKED),
         queued_by_reason=_by_reason(sums, EventType.MESSAGE_QUEUED),
         failed_by_reason=_by_reason(sums, EventType.MESSAGE_FAILED),
-        from_approval=_average((one.approval_count, one.approval_us) for one in sums),
-        from_submission=_average((one.submission_count, one.submission_us) for one in sums),
+        from_approval=Durations.merged(one.since_approval for one in sums),
+        from_submission=Durations.merged(one.since_submission for one in sums),
         cooldowns_triggered=totals[EventType.INSTANCE_COOLDOWN_STARTED],
     )
 
@@ -192,11 +183,3 @@ def _by_reason(sums: Iterable[Sum], kind: EventType) -> tuple[tuple[str, int], .
         if one.event_type is kind:
             totals[one.reason] += one.events
     return tuple(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _average(measured: Iterable[tuple[int, int]]) -> TimeToSend:
-    events, total = 0, 0
-    for many, microseconds in measured:
-        events += many
-        total += microseconds
-    return TimeToSend(count=events, average=timedelta(microseconds=total // events if events else 0))

@@ -1,13 +1,16 @@
 """What a batch of events adds to the numbers, by minute. Knows nothing of windows or of tables."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from audit.domain.arrival import Arrival, Measurement, Reading, ScopeMark
+from audit.domain.durations import Durations
 from audit.domain.event import EventType
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_UNTIMED = (Durations(), Durations())
 
 
 class CountKey(NamedTuple):
@@ -22,14 +25,12 @@ class CountKey(NamedTuple):
 
 
 class Count(NamedTuple):
-    """How many events, and the sums of the times to send (microseconds) of those that were measured."""
+    """How many events, and the times to send since approval and since submission of those that were measured."""
 
     key: CountKey
     events: int
-    approval_count: int
-    approval_us: int
-    submission_count: int
-    submission_us: int
+    since_approval: Durations
+    since_submission: Durations
 
 
 class PeakKey(NamedTuple):
@@ -80,6 +81,11 @@ def minute_of(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
+def full_span_from(moment: datetime, minutes: int) -> datetime:
+    """Return the first span of so many minutes, counted from 1970 by UTC, that does not begin before `moment`."""
+    return moment + (_EPOCH - moment) % timedelta(minutes=minutes)
+
+
 def elapsed_us(since: datetime, until: datetime) -> int:
     """Return the microseconds between two clocks' readings; 0 where the clocks disagree about the order."""
     return max(0, (until - since) // _MICROSECOND)
@@ -96,31 +102,27 @@ def roll_up(arrivals: Sequence[Arrival]) -> Rollup:
 
 
 def _count(arrivals: Iterable[Arrival]) -> tuple[Count, ...]:
-    sums: dict[tuple[str, datetime, str, str, str, str], list[int]] = {}
+    sums: dict[tuple[str, datetime, str, str, str, str], int] = {}
+    times: dict[tuple[str, datetime, str, str, str, str], tuple[Durations, Durations]] = {}
     for arrival in arrivals:
         if arrival.type is EventType.BACKLOG_MEASURED:
             continue
-        minute = arrival.occurred_at.replace(second=0, microsecond=0)
         key = (
             arrival.organization_id,
-            minute,
+            arrival.occurred_at.replace(second=0, microsecond=0),
             arrival.instance_id,
             arrival.campaign_id,
             arrival.type.value,
             arrival.reason,
         )
-        entry = sums.get(key)
-        if entry is None:
-            entry = sums[key] = [0, 0, 0, 0, 0]
-        entry[0] += 1
+        sums[key] = sums.get(key, 0) + 1
         if arrival.type is EventType.MESSAGE_SENT:
+            since_approval, since_submission = times.get(key) or times.setdefault(key, (Durations(), Durations()))
             if arrival.approved_at is not None:
-                entry[1] += 1
-                entry[2] += elapsed_us(arrival.approved_at, arrival.occurred_at)
+                since_approval.add(elapsed_us(arrival.approved_at, arrival.occurred_at))
             if arrival.submitted_at is not None:
-                entry[3] += 1
-                entry[4] += elapsed_us(arrival.submitted_at, arrival.occurred_at)
-    return tuple(Count(CountKey(*key), *sums[key]) for key in sorted(sums))
+                since_submission.add(elapsed_us(arrival.submitted_at, arrival.occurred_at))
+    return tuple(Count(CountKey(*key), sums[key], *times.get(key, _UNTIMED)) for key in sorted(sums))
 
 
 def _peaks(arrivals: Iterable[tuple[Arrival, Reading]]) -> tuple[Peak, ...]:

@@ -7,7 +7,8 @@ import asyncpg
 
 from audit.application.record_events import Kept
 from audit.domain.arrival import Arrival, Refused, Sorted, conflicting
-from audit.domain.rollup import BacklogReading, Count, CountKey, PeakKey, Rollup, roll_up
+from audit.domain.rollup import BacklogReading, CountKey, PeakKey, Rollup, roll_up
+from audit.infrastructure.packing import pack
 from chassis.database import Database, Transaction, load_queries
 
 queries = load_queries("audit")
@@ -89,9 +90,19 @@ async def _set_aside(tx: Transaction, refused: Sequence[Refused], *, peer: str, 
 
 async def _add_up(tx: Transaction, rollup: Rollup) -> None:
     if rollup.counts:
-        keys = _columns(CountKey._fields, (one.key for one in rollup.counts))
-        values = _columns(Count._fields[1:], (one[1:] for one in rollup.counts))
-        await tx.execute(queries.add_counts, **keys, **values)
+        approvals = [one.since_approval for one in rollup.counts]
+        submissions = [one.since_submission for one in rollup.counts]
+        await tx.execute(
+            queries.add_counts,
+            **_columns(CountKey._fields, (one.key for one in rollup.counts)),
+            events=[one.events for one in rollup.counts],
+            approval_count=[one.count for one in approvals],
+            approval_us=[one.total_us for one in approvals],
+            approval_times=[pack(one.buckets) for one in approvals],
+            submission_count=[one.count for one in submissions],
+            submission_us=[one.total_us for one in submissions],
+            submission_times=[pack(one.buckets) for one in submissions],
+        )
     if rollup.peaks:
         await tx.execute(
             queries.raise_peaks,

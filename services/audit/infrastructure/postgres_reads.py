@@ -1,17 +1,10 @@
-"""Read lives, sums and lists back from the tables. Writes nothing and decides nothing."""
+"""Read lives and lists back from the log. Writes nothing and decides nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from audit.application.measure import Kept
-from audit.domain.arrival import Reading
-from audit.domain.event import EventType
-from audit.domain.metrics import Sum, Waiting
 from audit.domain.timeline import Recorded, Surroundings
 from audit.infrastructure.wire import recorded
 from chassis.database import Database, load_queries
@@ -70,62 +63,6 @@ class PostgresLives:
                 end=around.end,
             )
         return [recorded(row.body, row.recorded_at) for row in rows]
-
-
-class PostgresSums:
-    """The sums that the numbers are read from."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def of_instance(self, organization_id: str, instance_id: str, *, campaign_id: str, start: datetime) -> Kept:
-        """Return the sums of one instance since `start`."""
-        asked = {
-            "organization_id": organization_id,
-            "instance_id": instance_id,
-            "campaign_id": campaign_id,
-            "start": start,
-        }
-        async with self._database.autocommit() as tx:
-            counted = await tx.fetch(queries.count_instance, **asked)
-            peaks = await tx.fetch(queries.saturate_instance, **asked)
-        return _kept(counted, peaks)
-
-    async def of_organization(self, organization_id: str, *, campaign_id: str, start: datetime) -> Kept:
-        """Return the sums of all instances since `start`."""
-        asked = {"organization_id": organization_id, "campaign_id": campaign_id, "start": start}
-        async with self._database.autocommit() as tx:
-            counted = await tx.fetch(queries.count_organization, **asked)
-            peaks = await tx.fetch(queries.saturate_organization, **asked)
-        return _kept(counted, peaks)
-
-    async def backlogs(self, organization_id: str, *, start: datetime) -> Sequence[Waiting]:
-        """Return the newest measurement of each service, if it was made since `start`."""
-        async with self._database.autocommit() as tx:
-            rows = await tx.fetch(queries.read_backlogs, organization_id=organization_id, start=start)
-        return [
-            Waiting(producer=row.producer, waiting=row.waiting, oldest=row.oldest, measured_at=row.measured_at)
-            for row in rows
-        ]
-
-
-def _kept(counted: Sequence[Row[Any]], peaks: Sequence[Row[Any]]) -> Kept:
-    return Kept(
-        sums=[
-            Sum(
-                instance_id=row.instance_id,
-                event_type=EventType(row.event_type),
-                reason=row.reason,
-                events=row.events,
-                approval_count=row.approval_count,
-                approval_us=int(row.approval_us),
-                submission_count=row.submission_count,
-                submission_us=int(row.submission_us),
-            )
-            for row in counted
-        ],
-        peaks={row.instance_id: Reading(row.limit_name, row.used, row.most) for row in peaks},
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

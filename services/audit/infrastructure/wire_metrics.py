@@ -1,8 +1,9 @@
 """Write the numbers as the contract has them. Counts nothing."""
 
 from audit.domain.arrival import Reading
+from audit.domain.durations import Durations
 from audit.domain.event import EventType
-from audit.domain.metrics import InstanceMetrics, Numbers, OrganizationMetrics, TimeToSend, Window
+from audit.domain.metrics import InstanceMetrics, Numbers, OrganizationMetrics, Window
 from audit.infrastructure.wire import span, stamp
 from whatlead.audit.v1 import metrics_pb2
 
@@ -86,8 +87,14 @@ def _reasons(counted: tuple[tuple[str, int], ...]) -> list[metrics_pb2.ReasonCou
     return [metrics_pb2.ReasonCount(reason=reason, total=total) for reason, total in counted]
 
 
-def _time_to_send(time: TimeToSend) -> metrics_pb2.TimeToSend:
-    return metrics_pb2.TimeToSend(count=time.count, average=span(time.average))
+def _time_to_send(time: Durations) -> metrics_pb2.TimeToSend:
+    return metrics_pb2.TimeToSend(
+        count=time.count,
+        average=span(time.average),
+        p50=span(time.quantile(0.50)),
+        p95=span(time.quantile(0.95)),
+        p99=span(time.quantile(0.99)),
+    )
 
 
 def _saturation(reading: Reading | None) -> metrics_pb2.Saturation:

@@ -1,9 +1,11 @@
 """Aggregated metrics equal a recount of the raw events, by window and by instance, whatever order events came in."""
 
 import asyncio
+import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -13,15 +15,16 @@ from tests.postgres import Databases
 from tests.stores.audit.facts import NOW, StillClock, about, message, record, stamp
 
 from audit.application.measure import measure_instance, measure_organization
+from audit.domain.durations import Durations
 from audit.domain.event import EventType
-from audit.domain.metrics import VOLUME_TYPES, InstanceMetrics, Numbers, OrganizationMetrics, TimeToSend
-from audit.infrastructure.postgres_reads import PostgresSums
-from chassis.database import Database, Query
+from audit.domain.metrics import VOLUME_TYPES, InstanceMetrics, Numbers, OrganizationMetrics
+from audit.infrastructure.postgres_sums import PostgresSums
+from chassis.database import Database, Query, Transaction
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 
 RAW = Query.of("raw", "SELECT body, recorded_at FROM operational_event WHERE organization_id = 'acme'")
-WINDOWS = [1, 5, 60, 1_440]
+WINDOWS = [1, 5, 60, 1_440, 44_640]
 INSTANCES = ["inst-sp-1", "inst-sp-2", "inst-rj-1"]
 LIMITS = ["HOURLY_CAP", "DAILY_CAP", "PACE"]
 
@@ -54,10 +57,27 @@ def random_event(chance: random.Random, at: datetime) -> bytes:
 
 async def raw_events(database: Database) -> list[tuple[event_pb2.OperationalEvent, datetime]]:
     """Read every event of the organization with the time it counts at: never after it was recorded."""
-    async with database.transaction() as tx:
+    async with database.snapshot() as tx:
         rows = await tx.fetch(RAW)
     events = [(event_pb2.OperationalEvent.FromString(row.body), row.recorded_at) for row in rows]
     return [(event, min(event.occurred_at.ToDatetime(tzinfo=UTC), recorded)) for event, recorded in events]
+
+
+def times_since(field: str, events: Sequence[tuple[event_pb2.OperationalEvent, datetime]]) -> list[int]:
+    """Return the microseconds that every MessageSent took since approval or submission, sorted."""
+    spans = [
+        at - getattr(event.attempt, field).ToDatetime(tzinfo=UTC)
+        for event, at in events
+        if event.type == event_pb2.EVENT_TYPE_MESSAGE_SENT and event.attempt.HasField(field)
+    ]
+    return sorted(max(0, span // timedelta(microseconds=1)) for span in spans)
+
+
+def check_percentiles(durations: Durations, exact: Sequence[int]) -> None:
+    """See that each percentile is within 2 % of the one of the sorted times themselves."""
+    for share in (0.5, 0.95, 0.99):
+        expected = timedelta(microseconds=exact[math.ceil(share * len(exact)) - 1])
+        assert abs(durations.quantile(share) - expected) <= 0.02 * expected + timedelta(microseconds=1)
 
 
 def recount(events: Sequence[tuple[event_pb2.OperationalEvent, datetime]]) -> Numbers:
@@ -71,13 +91,11 @@ def recount(events: Sequence[tuple[event_pb2.OperationalEvent, datetime]]) -> Nu
         counted = [(reason, len(list(group))) for reason, group in groupby(reasons)]
         return tuple(sorted(counted, key=lambda item: -item[1]))
 
-    def time_since(field: str) -> TimeToSend:
-        spans = [
-            max(timedelta(0), at - getattr(event.attempt, field).ToDatetime(tzinfo=UTC))
-            for event, at in of_type[EventType.MESSAGE_SENT]
-            if event.attempt.HasField(field)
-        ]
-        return TimeToSend(count=len(spans), average=sum(spans, timedelta(0)) // len(spans) if spans else timedelta(0))
+    def time_since(field: str) -> Durations:
+        durations = Durations()
+        for took in times_since(field, events):
+            durations.add(took)
+        return durations
 
     return Numbers(
         volume={kind: len(of_type[kind]) for kind in VOLUME_TYPES},
@@ -133,7 +151,7 @@ async def filled(databases: Databases) -> Database:
     url = await databases.url("audit")
     replicas = [databases.connect(url, pool_size=2) for _ in range(3)]
     chance = random.Random(20260302)
-    ages = [chance.choice([30, 300, 3_600, 100_000]) for _ in range(1_200)]
+    ages = [chance.choice([30, 300, 3_600, 80_000, 2_600_000, 3_000_000]) for _ in range(1_200)]
     events = [random_event(chance, NOW - timedelta(seconds=chance.uniform(-20, age))) for age in ages]
     deliveries = [chance.sample(events, chance.choice([3, 40, 150])) for _ in range(30)]
     deliveries += [events[start : start + 100] for start in range(0, len(events), 100)]
@@ -158,6 +176,8 @@ async def test_aggregated_metrics_equal_a_recount_of_the_raw_events_in_every_win
         inside = [one for one in events if metrics.window.start <= one[1] <= metrics.window.end]
         totals.append(len(inside))
         assert metrics.numbers == recount(inside)
+        check_percentiles(metrics.numbers.from_approval, times_since("approved_at", inside))
+        check_percentiles(metrics.numbers.from_submission, times_since("submitted_at", inside))
         sent = Counter(event.instance_id for event, _ in inside if event.type == event_pb2.EVENT_TYPE_MESSAGE_SENT)
         assert {share.instance_id: share.sent for share in metrics.shares if share.sent} == sent
         for instance_id in INSTANCES:
@@ -197,40 +217,52 @@ async def test_saturation_of_the_organization_adds_up_its_instances(filled: Data
     assert metrics.saturation.limit == fullest.saturation.limit
 
 
+class OneMoment:
+    """A database as it was at one moment, for readers that would each take a moment of their own."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        yield self._tx
+
+    autocommit = snapshot
+
+
 async def test_a_recount_agrees_at_every_moment_of_concurrent_ingest(databases: Databases) -> None:
-    """In one snapshot, the sums hold exactly the events that the log holds."""
+    """Writers repeat each other's events in another order, late and early ones among them."""
     url = await databases.url("audit")
-    database = databases.connect(url)
     chance = random.Random(3)
-    both = Query.of(
-        "both",
-        """
-        SELECT (SELECT count(*) FROM operational_event) AS logged,
-               (SELECT coalesce(sum(events), 0) FROM event_minute) AS counted
-        """,
-    )
+    events = [random_event(chance, NOW - timedelta(seconds=chance.uniform(-5, 5_000))) for _ in range(600)]
 
-    async def feed() -> None:
-        for _ in range(15):
-            await record(database, *(random_event(chance, NOW) for _ in range(30)), peer="executor")
+    async def feed(writer: Database) -> None:
+        for start in chance.sample(range(0, 600, 30), 20):
+            await record(writer, *chance.sample(events[start : start + 30], 30), peer="executor")
 
-    feeding = asyncio.gather(feed(), feed())
-    compared = 0
+    feeding = asyncio.gather(*(feed(databases.connect(url, pool_size=1)) for _ in range(3)))
+    reader = databases.connect(url)
+    compared = set()
     while not feeding.done():
-        async with database.autocommit() as tx:
-            row = await tx.fetch_one(both)
-        assert row is not None
-        assert row.logged == row.counted
-        compared += 1
+        async with reader.snapshot() as tx:
+            moment: Any = OneMoment(tx)
+            logged = await raw_events(moment)
+            for minutes in (1, 60, 1_440):
+                metrics = await organization_metrics(moment, minutes)
+                inside = [one for one in logged if metrics.window.start <= one[1] <= metrics.window.end]
+                assert metrics.numbers == recount(inside)
+                await check_instance(moment, INSTANCES[0], minutes, inside)
+        compared.add(len(logged))
     await feeding
-    assert compared > 5
+    assert len(compared) > 5
+    assert len(await raw_events(reader)) > 400
 
 
 async def test_an_instance_without_events_has_zeros(databases: Databases) -> None:
     metrics = await instance_metrics(await databases.database("audit"), "nobody", 60)
     assert set(metrics.numbers.volume.values()) == {0}
     assert metrics.saturation is None
-    assert metrics.numbers.from_approval == TimeToSend(count=0, average=timedelta(0))
+    assert metrics.numbers.from_approval == Durations()
 
 
 async def test_backlog_is_the_newest_measurement_of_each_service_while_it_holds(databases: Databases) -> None:

@@ -9,6 +9,7 @@ from tests.postgres import Databases
 from tests.stores.audit.facts import NOW
 
 from audit.infrastructure.postgres_reads import LAST_ID, floor_of, floor_of_intent, queries
+from audit.infrastructure.postgres_sums import edges
 from chassis.database import Database, Query
 from kernel.ids import uuid7_at
 
@@ -26,12 +27,19 @@ SELECT
 FROM generate_series(1, 30240) AS number, LATERAL (
     SELECT date_trunc('week', now()) - interval '14 days' + (number - 0.5) * interval '1 minute' AS at
 );
-INSERT INTO event_minute
-SELECT 'org-' || number % 7, date_trunc('minute', now()) - number / 7 * interval '1 minute', 'inst-' || number % 5,
-    'c', 'MESSAGE_SENT', '', 1, 0, 0, 0, 0
-FROM generate_series(1, 30000) AS number;
-INSERT INTO saturation_minute
-SELECT organization_id, minute, instance_id, campaign_id, 0.5, 1, 2, 'PACE' FROM event_minute;
+INSERT INTO event_sum (
+    organization_id, minutes, start, instance_id, campaign_id, event_type, reason,
+    events, approval_count, approval_us, submission_count, submission_us
+)
+SELECT DISTINCT ON (1, 2, 3, 4)
+    'org-' || number % 7, span.minutes,
+    date_bin(span.minutes * interval '1 minute', now() - number / 7 * interval '10 minutes', 'epoch'),
+    'inst-' || number % 5, 'c', 'MESSAGE_SENT', '', 1, 0, 0, 0, 0
+FROM generate_series(1, 32000) AS number, (VALUES (1), (10), (60), (1440)) AS span (minutes);
+INSERT INTO saturation_peak (
+    organization_id, minutes, start, instance_id, campaign_id, ratio, used, most, limit_name
+)
+SELECT organization_id, minutes, start, instance_id, campaign_id, 0.5, 1, 2, 'PACE' FROM event_sum;
 INSERT INTO scope_interval
 SELECT 'org-' || number % 7, 'p-' || number, 'CAMPAIGN', 'c-' || number % 11, now() - number * interval '1 hour',
     now() - number * interval '59 minutes', ARRAY[event_id]
@@ -131,32 +139,25 @@ async def test_a_page_reads_no_more_than_a_page(database: Database, aggregate_id
     check(nodes, table="operational_event", index=index, most_rows=200)
 
 
+WHOLE_ORGANIZATION = {"organization_id": "org-3"}
+ONE_INSTANCE = {"organization_id": "org-3", "instance_id": "inst-2"}
+
+
 @pytest.mark.parametrize(
-    ("query", "table"),
-    [("count_organization", "event_minute"), ("saturate_organization", "saturation_minute")],
+    ("query", "asked", "table"),
+    [
+        ("count_organization", WHOLE_ORGANIZATION, "event_sum"),
+        ("saturate_organization", WHOLE_ORGANIZATION, "saturation_peak"),
+        ("count_instance", ONE_INSTANCE, "event_sum"),
+        ("saturate_instance", ONE_INSTANCE, "saturation_peak"),
+    ],
 )
-async def test_metrics_read_the_window_of_one_organization(database: Database, query: str, table: str) -> None:
-    nodes = await nodes_of(
-        database,
-        getattr(queries, query),
-        organization_id="org-3",
-        campaign_id="",
-        start=NOW - timedelta(hours=1),
-    )
-    check(nodes, table=table, index=f"{table}_", most_rows=70)
+@pytest.mark.parametrize("minutes", [180, 44_640])
+async def test_metrics_read_few_rows_of_the_sums_however_long_the_window(
+    database: Database, query: str, asked: dict[str, str], table: str, minutes: int
+) -> None:
+    """Each of five instances has up to 9 minutes, 5 tens, 23 hours and 32 days in a window, and never more."""
+    since = edges(NOW.replace(second=0) - timedelta(minutes=minutes))
+    nodes = await nodes_of(database, getattr(queries, query), **asked, campaign_id="", **since)
+    check(nodes, table=table, index=f"{table}_", most_rows=5 * (9 + 5 + 23 + 32))
     assert not [node for node in nodes if node.get("Relation Name", "").startswith("operational_event")]
-
-
-@pytest.mark.parametrize(
-    ("query", "table"), [("count_instance", "event_minute"), ("saturate_instance", "saturation_minute")]
-)
-async def test_metrics_read_the_window_of_one_instance(database: Database, query: str, table: str) -> None:
-    nodes = await nodes_of(
-        database,
-        getattr(queries, query),
-        organization_id="org-3",
-        instance_id="inst-2",
-        campaign_id="",
-        start=NOW - timedelta(hours=1),
-    )
-    check(nodes, table=table, index=f"{table}_", most_rows=70)

@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from audit.domain.arrival import Arrival, Measurement, Reading, Refused, ScopeMa
 from audit.domain.event import EventType
 from audit.domain.metrics import Sum as KeptSum
 from audit.domain.metrics import Window, count, of_organization, window_start
-from audit.domain.rollup import minute_of, roll_up
+from audit.domain.rollup import full_span_from, minute_of, roll_up
 
 T = datetime(2026, 3, 2, 12, 0, 30, tzinfo=UTC)
 _numbers = itertools.count()
@@ -67,8 +68,8 @@ def test_counts_equal_those_of_single_events(batch: list[Arrival]) -> None:
         (one.key.minute, one.key.instance_id, one.key.event_type, one.key.reason): one.events for one in rollup.counts
     } == counted
     measured = [one for one in batch if one.type is EventType.MESSAGE_SENT and one.approved_at is not None]
-    assert sum(one.approval_count for one in rollup.counts) == len(measured)
-    assert sum(one.approval_us for one in rollup.counts) == sum(
+    assert sum(one.since_approval.count for one in rollup.counts) == len(measured)
+    assert sum(one.since_approval.total_us for one in rollup.counts) == sum(
         max(0, round((one.occurred_at - one.approved_at).total_seconds() * 1e6))
         for one in measured
         if one.approved_at is not None
@@ -118,6 +119,22 @@ def test_a_window_begins_with_a_full_minute_and_rates_divide_by_its_real_length(
     start = window_start(60, T)
     assert start == datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
     assert Window(start=start, end=T).per_hour(121) == 121 * 60 / 60.5
+
+
+@pytest.mark.parametrize(
+    ("minutes", "moment", "expected"),
+    [
+        (10, "2026-03-02T23:51", "2026-03-03T00:00"),
+        (10, "2026-03-02T23:50", "2026-03-02T23:50"),
+        (60, "2026-03-02T23:01", "2026-03-03T00:00"),
+        (60, "2026-03-02T05:00", "2026-03-02T05:00"),
+        (1_440, "2026-03-02T05:00", "2026-03-03T00:00"),
+        (1_440, "2026-03-02T00:00", "2026-03-02T00:00"),
+    ],
+)
+def test_a_full_span_begins_at_the_moment_itself_or_next(minutes: int, moment: str, expected: str) -> None:
+    found = full_span_from(datetime.fromisoformat(moment).replace(tzinfo=UTC), minutes)
+    assert found == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
 
 def test_saturation_of_an_organization_is_the_sum_over_its_instances() -> None:

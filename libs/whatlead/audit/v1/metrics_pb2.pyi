@@ -248,21 +248,39 @@ class TimeToSend(_message.Message):
 
     COUNT_FIELD_NUMBER: _builtins.int
     AVERAGE_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P95_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """How many messages were measured."""
     @_builtins.property
     def average(self) -> _duration_pb2.Duration:
-        """Their average."""
+        """Their average, exact to the microsecond."""
+
+    @_builtins.property
+    def p50(self) -> _duration_pb2.Duration:
+        """The least time that half of them did not exceed, within 2 %; as p95 and p99."""
+
+    @_builtins.property
+    def p95(self) -> _duration_pb2.Duration:
+        """That 95 % did not exceed."""
+
+    @_builtins.property
+    def p99(self) -> _duration_pb2.Duration:
+        """That 99 % did not exceed."""
 
     def __init__(
         self,
         *,
         count: _builtins.int = ...,
         average: _duration_pb2.Duration | None = ...,
+        p50: _duration_pb2.Duration | None = ...,
+        p95: _duration_pb2.Duration | None = ...,
+        p99: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "count", b"count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average", b"average", "count", b"count", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,10 +1,15 @@
-INSERT INTO event_minute AS kept (
-    organization_id, minute, instance_id, campaign_id, event_type, reason,
-    events, approval_count, approval_us, submission_count, submission_us
+-- Adds what a batch brings to the sums of its spans, in the order of their keys.
+INSERT INTO event_sum AS kept (
+    organization_id, minutes, start, instance_id, campaign_id, event_type, reason,
+    events, approval_count, approval_us, approval_times, submission_count, submission_us, submission_times
 )
 SELECT
-    organization_id, minute, instance_id, campaign_id, event_type, reason,
-    events, approval_count, approval_us, submission_count, submission_us
+    organization_id,
+    span.minutes,
+    date_bin(span.minutes * interval '1 minute', added.minute, 'epoch') AS start,
+    instance_id, campaign_id, event_type, reason,
+    sum(events), sum(approval_count), sum(approval_us), sum(approval_times),
+    sum(submission_count), sum(submission_us), sum(submission_times)
 FROM unnest(
     CAST(:organization_id AS text[]),
     CAST(:minute AS timestamptz[]),
@@ -15,16 +20,22 @@ FROM unnest(
     CAST(:events AS bigint[]),
     CAST(:approval_count AS bigint[]),
     CAST(:approval_us AS bigint[]),
+    CAST(CAST(:approval_times AS text[]) AS numeric[]),
     CAST(:submission_count AS bigint[]),
-    CAST(:submission_us AS bigint[])
+    CAST(:submission_us AS bigint[]),
+    CAST(CAST(:submission_times AS text[]) AS numeric[])
 ) AS added (
     organization_id, minute, instance_id, campaign_id, event_type, reason,
-    events, approval_count, approval_us, submission_count, submission_us
-)
-ON CONFLICT (organization_id, minute, instance_id, campaign_id, event_type, reason)
+    events, approval_count, approval_us, approval_times, submission_count, submission_us, submission_times
+), (VALUES (1), (10), (60), (1440)) AS span (minutes)
+GROUP BY 1, 2, 3, 4, 5, 6, 7
+ORDER BY 1, 2, 3, 4, 5, 6, 7
+ON CONFLICT (organization_id, minutes, start, instance_id, campaign_id, event_type, reason)
 DO UPDATE SET
     events = kept.events + excluded.events,
     approval_count = kept.approval_count + excluded.approval_count,
     approval_us = kept.approval_us + excluded.approval_us,
+    approval_times = kept.approval_times + excluded.approval_times,
     submission_count = kept.submission_count + excluded.submission_count,
-    submission_us = kept.submission_us + excluded.submission_us
+    submission_us = kept.submission_us + excluded.submission_us,
+    submission_times = kept.submission_times + excluded.submission_times

@@ -1,0 +1,28 @@
+"""Buckets as one decimal number, so that PostgreSQL merges histograms with `+` and `sum`. Knows nothing of durations.
+
+Bucket 0 has the last twelve digits, bucket 1 the twelve before them, and so on: a bucket holds less than 10^12.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from itertools import count
+
+_DIGITS = 12
+
+
+def pack(buckets: Mapping[int, int]) -> str:
+    """Write the buckets as a number, with an exponent in place of the empty ones at its end."""
+    if not buckets:
+        return "0"
+    lowest = min(buckets)
+    digits = "".join([f"{buckets.get(bucket, 0):012d}" for bucket in range(max(buckets), lowest - 1, -1)])
+    return f"{digits}e{lowest * _DIGITS}"
+
+
+def unpack(packed: Decimal) -> Counter[int]:
+    """Read the buckets that are not empty."""
+    digits = f"{packed:f}"
+    ends = range(len(digits), 0, -_DIGITS)
+    found = ((bucket, int(digits[max(0, end - _DIGITS) : end])) for bucket, end in zip(count(), ends, strict=False))
+    return Counter({bucket: events for bucket, events in found if events})
