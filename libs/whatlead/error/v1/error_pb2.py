@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwhatlead/error/v1/error.proto\x12\x11whatlead.error.v1\x1a\x17google/rpc/status.proto\">\n\x07Refusal\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status*\xe8\x04\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14REASON_INVALID_FIELD\x10\x01\x12\x1d\n\x19REASON_INVALID_PAGE_TOKEN\x10\x02\x12\x1c\n\x18REASON_REQUEST_ID_REUSED\x10\x03\x12\x1a\n\x16REASON_UNAUTHENTICATED\x10\x04\x12\x1b\n\x17REASON_ROLE_NOT_ALLOWED\x10\x05\x12\x14\n\x10REASON_NOT_FOUND\x10\x06\x12\x19\n\x15REASON_ALREADY_EXISTS\x10\x07\x12\x18\n\x14REASON_ETAG_MISMATCH\x10\x08\x12\x16\n\x12REASON_WRONG_STATE\x10\t\x12\x1c\n\x18REASON_DEADLINE_EXCEEDED\x10\n\x12\x1f\n\x1bREASON_DATABASE_UNAVAILABLE\x10\x0b\x12\x1e\n\x1aREASON_CONTROL_UNREACHABLE\x10\x0c\x12\x1f\n\x1bREASON_EXECUTOR_UNREACHABLE\x10\r\x12\x1c\n\x18REASON_AUDIT_UNREACHABLE\x10\x0e\x12\x15\n\x11REASON_QUEUE_FULL\x10\x0f\x12\x19\n\x15REASON_LIMIT_EXCEEDED\x10\x10\x12\x1a\n\x16REASON_SCHEMA_OUTDATED\x10\x11\x12\x13\n\x0fREASON_INTERNAL\x10\x12\x12 \n\x1cREASON_CONFLICTING_DUPLICATE\x10\x13\x12\x16\n\x12REASON_UNAVAILABLE\x10\x14\x12\x18\n\x14REASON_SESSION_ENDED\x10\x15\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dwhatlead/error/v1/error.proto\x12\x11whatlead.error.v1\x1a\x17google/rpc/status.proto\">\n\x07Refusal\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status*\xfe\x04\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14REASON_INVALID_FIELD\x10\x01\x12\x1d\n\x19REASON_INVALID_PAGE_TOKEN\x10\x02\x12\x1c\n\x18REASON_REQUEST_ID_REUSED\x10\x03\x12\x1a\n\x16REASON_UNAUTHENTICATED\x10\x04\x12\x1b\n\x17REASON_ROLE_NOT_ALLOWED\x10\x05\x12\x14\n\x10REASON_NOT_FOUND\x10\x06\x12\x19\n\x15REASON_ALREADY_EXISTS\x10\x07\x12\x18\n\x14REASON_ETAG_MISMATCH\x10\x08\x12\x16\n\x12REASON_WRONG_STATE\x10\t\x12\x1c\n\x18REASON_DEADLINE_EXCEEDED\x10\n\x12\x1f\n\x1bREASON_DATABASE_UNAVAILABLE\x10\x0b\x12\x1e\n\x1aREASON_CONTROL_UNREACHABLE\x10\x0c\x12\x1f\n\x1bREASON_EXECUTOR_UNREACHABLE\x10\r\x12\x1c\n\x18REASON_AUDIT_UNREACHABLE\x10\x0e\x12\x15\n\x11REASON_QUEUE_FULL\x10\x0f\x12\x19\n\x15REASON_LIMIT_EXCEEDED\x10\x10\x12\x1a\n\x16REASON_SCHEMA_OUTDATED\x10\x11\x12\x13\n\x0fREASON_INTERNAL\x10\x12\x12 \n\x1cREASON_CONFLICTING_DUPLICATE\x10\x13\x12\x16\n\x12REASON_UNAVAILABLE\x10\x14\x12\x18\n\x14REASON_SESSION_ENDED\x10\x15\x12\x14\n\x10REASON_FORGOTTEN\x10\x16\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'whatlead.error.v1.error_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REASON']._serialized_start=142
-  _globals['_REASON']._serialized_end=758
+  _globals['_REASON']._serialized_end=780
   _globals['_REFUSAL']._serialized_start=77
   _globals['_REFUSAL']._serialized_end=139
 # @@protoc_insertion_point(module_scope)

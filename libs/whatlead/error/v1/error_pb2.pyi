@@ -68,6 +68,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The server is stopping or cannot be reached. Try again."""
     REASON_SESSION_ENDED: _Reason.ValueType  # 21
     """The executor's session is over. It registers a new one."""
+    REASON_FORGOTTEN: _Reason.ValueType  # 22
+    """FAILED_PRECONDITION: the request id came before, and what it was for is not kept any more."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """The reason of an error, as found in `google.rpc.ErrorInfo.reason` without the `REASON_` prefix (domain `whatlead`)."""
@@ -116,6 +118,8 @@ REASON_UNAVAILABLE: Reason.ValueType  # 20
 """The server is stopping or cannot be reached. Try again."""
 REASON_SESSION_ENDED: Reason.ValueType  # 21
 """The executor's session is over. It registers a new one."""
+REASON_FORGOTTEN: Reason.ValueType  # 22
+"""FAILED_PRECONDITION: the request id came before, and what it was for is not kept any more."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
