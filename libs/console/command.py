@@ -39,13 +39,14 @@ def main() -> None:
     from console.leads import BrokenFile
     from console.ports import PortsTaken
     from console.processes import ProcessEnded
+    from console.subjects import NoNumber
     from kernel.errors import Failure, Kind
 
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (BadPlan, BrokenFile, PortsTaken) as error:
+    except (BadPlan, BrokenFile, NoNumber, PortsTaken) as error:
         _stop(str(error), 2)
     except (NotConnected, ProcessEnded) as error:
         _stop(str(error), 3)
@@ -340,6 +341,35 @@ def metrics(
             stubs, instance=instance, campaign=campaign, window=window, watch=watch, as_json=as_json
         ),
     )
+
+
+@app.command()
+def erase(
+    reason: Annotated[str, typer.Option(help="Why, for the record; without the number.")],
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a person for good; the number is asked for, or read from standard input."""
+    from console.subjects import erase as run_erase
+    from console.subjects import read_number
+
+    number = read_number(confirm="What is held about this person goes for good. Go on?")
+    _call(data_dir, organization, lambda stubs: run_erase(stubs, number, reason=reason, as_json=as_json))
+
+
+@app.command()
+def export(
+    reason: Annotated[str, typer.Option(help="Why, for the record; without the number.")],
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+) -> None:
+    """Print all that is held about a person, as JSON; the number is asked for, or read from standard input."""
+    from console.subjects import export as run_export
+    from console.subjects import read_number
+
+    number = read_number()
+    _call(data_dir, organization, lambda stubs: run_export(stubs, number, reason=reason))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 from whatlead.gate.v1.gate_pb2_grpc import GateServiceStub
 from whatlead.gate.v1.instance_pb2_grpc import InstanceServiceStub
 from whatlead.gate.v1.policy_pb2_grpc import PolicyServiceStub
+from whatlead.gate.v1.subject_pb2_grpc import SubjectServiceStub
 
 if TYPE_CHECKING:
     from whatlead.audit.v1.event_pb2_grpc import EventServiceAsyncStub
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from whatlead.gate.v1.gate_pb2_grpc import GateServiceAsyncStub
     from whatlead.gate.v1.instance_pb2_grpc import InstanceServiceAsyncStub
     from whatlead.gate.v1.policy_pb2_grpc import PolicyServiceAsyncStub
+    from whatlead.gate.v1.subject_pb2_grpc import SubjectServiceAsyncStub
 
 FILE_NAME = "connection.json"
 
@@ -83,6 +85,7 @@ class Clients:
     gate: "GateServiceAsyncStub"
     instances: "InstanceServiceAsyncStub"
     policies: "PolicyServiceAsyncStub"
+    subjects: "SubjectServiceAsyncStub"
     executor: "ExecutorServiceAsyncStub"
     control: "ControlServiceAsyncStub"
     events: "EventServiceAsyncStub"
@@ -102,6 +105,7 @@ async def clients(connection: Connection, token: str) -> AsyncIterator[Clients]:
             gate=GateServiceStub(gate),
             instances=InstanceServiceStub(gate),
             policies=PolicyServiceStub(gate),
+            subjects=SubjectServiceStub(gate),
             executor=ExecutorServiceStub(executor),
             control=ControlServiceStub(control),
             events=EventServiceStub(audit),

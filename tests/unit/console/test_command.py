@@ -12,7 +12,14 @@ def whatlead(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WHATLEAD_")}
     command = [sys.executable, "-m", "console.command", *arguments]
     return subprocess.run(
-        command, cwd=folder, env={**kept, **environment}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=folder,
+        env={**kept, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -26,6 +33,9 @@ def whatlead(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
         (("serve", "gate"), 2, "WHATLEAD_DATABASE_URL: not set"),
         (("pause", "--reason", "x"), 2, "one of --campaign, --instance, --all"),
         (("resume", "x"), 2, "--reason"),
+        (("erase", "--reason", "x"), 2, "no number was given"),
+        (("erase", "+5511987654321", "--reason", "x"), 2, "unexpected extra argument"),
+        (("export",), 2, "--reason"),
         (("resume", "--reason", "x"), 2, "ID..."),
         (("resume", "x", "--reason", "y", "--immediately", "--canary", "5"), 2, "choose one of --immediately"),
         (("resume", "x", "--reason", "y", "--immediately", "--ramp-over", "5"), 2, "choose one of --immediately"),
