@@ -52,6 +52,11 @@ def uuid7_at(moment: datetime) -> UUID:
     return _assemble(int(moment.timestamp() * 1000) << _RANDOM_BITS | next(_random))
 
 
+def uuid7_floor(moment: datetime) -> UUID:
+    """Return the lowest identifier of `moment` (aware), to the millisecond."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 def moment_of(identifier: UUID) -> datetime:
     """Return the creation time that a UUIDv7 carries, to the millisecond."""
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -16,6 +17,7 @@ from chassis.clients import internal_channel
 from chassis.database import Database
 from chassis.migrations import check_current
 from chassis.outbox import Outbox
+from chassis.retention import let_go
 from chassis.serving import Process, Registration, launch
 from chassis.telemetry import meter, tracer
 from executor.application.accept import accept_jobs
@@ -45,6 +47,7 @@ from executor.infrastructure.postgres_operations import PostgresJobs
 from executor.infrastructure.providers.noop import Noop
 from executor.infrastructure.providers.whatsapp_cloud import WhatsAppCloud
 from executor.infrastructure.receivers import receivers
+from executor.infrastructure.retention import Retention
 from executor.infrastructure.webhook_http import WebhookReceiver
 from executor.infrastructure.whatsapp_statuses import read_statuses
 from executor.settings import ExecutorSettings
@@ -157,6 +160,12 @@ def assemble(
             "session": keep_session,
             "watch": watch,
             "relay": outbox.run,
+            "retention": partial(
+                let_go,
+                steps=Retention(database, outbox).steps,
+                keep=timedelta(days=settings.retention_days),
+                clock=clock,
+            ),
         },
         http=_webhooks(settings, jobs, deliveries),
         on_stop=(partial(_flush, outbox),),

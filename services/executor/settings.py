@@ -35,6 +35,9 @@ class ExecutorSettings(ServiceSettings):
     max_per_lane: int = Field(
         300, ge=1, le=5_000, description="Executor: how many jobs of one instance a round takes at most."
     )
+    retention_days: int = Field(
+        90, ge=45, le=3650, description="Executor: how long jobs that are over are kept, and answers."
+    )
     send_attempts: int = Field(5, ge=1, le=50, description="Executor: tries before a job is DEAD.")
     permit_guard_seconds: float = Field(
         0.05, ge=0.001, le=1, description="Executor: a permit is not used within this time of its end."

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import structlog
 
 from chassis.database import Database
 from chassis.outbox import Outbox
+from chassis.retention import let_go
 from chassis.serving import Process, Registration
 from chassis.validation import Rules
 from gate.application.cancel import cancel_intents
@@ -42,6 +44,7 @@ from gate.infrastructure.handover import Handover
 from gate.infrastructure.postgres import PostgresStore
 from gate.infrastructure.reading import ConfigurationReads, IntentReads
 from gate.infrastructure.receivers import audit_receiver, control_receiver, executor_receiver
+from gate.infrastructure.retention import Retention
 from gate.infrastructure.sealing import Vault
 from gate.infrastructure.subjects import PostgresErasures
 from gate.infrastructure.waiting import PostgresWaiting
@@ -193,6 +196,12 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
             "cooldowns": partial(end_cooldowns_until, cooling=waiting, works=store, wake=wake),
             "cancels": partial(settle_until, settle=settle),
             "erasures": partial(settle_until, settle=forget),
+            "retention": partial(
+                let_go,
+                steps=Retention(database, outbox).steps,
+                keep=timedelta(days=settings.retention_days),
+                clock=clock,
+            ),
             "backlog": Backlog(database=database, outbox=outbox, handover=handover, clock=clock).run,
         },
     )

@@ -27,3 +27,9 @@ class GateSettings(ServiceSettings):
         description="Gate: 32 bytes in hexadecimal, under which numbers are hashed and sealed. Without it no number "
         "can be matched or sent to any more."
     )
+    retention_days: int = Field(
+        90,
+        ge=45,
+        le=3650,
+        description="Gate: how long it is kept whom an intent was for and what it said; and answers.",
+    )

@@ -8,7 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -118,6 +118,10 @@ class Outbox:
     async def backlog(self) -> list[Backlog]:
         """Return what waits in the table, per receiver; receivers for whom nothing waits are not listed."""
         return await self._store.backlog()
+
+    async def forget_refused(self, before: datetime, *, most: int) -> int:
+        """Delete items that were set aside before then, at most `most`; return how many."""
+        return await self._store.forget_refused(before, most=most)
 
     @property
     def held_bytes(self) -> int:

@@ -1,7 +1,7 @@
 """The outbox's tables: every statement on them, and nothing of delivery. Leases use the database's clock."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.database import Database, Transaction
@@ -84,6 +84,11 @@ class Store:
                 reasons=[_storable(item.reason) for item in refused],
                 messages=[_storable(item.message) for item in refused],
             )
+
+    async def forget_refused(self, before: datetime, *, most: int) -> int:
+        """Delete items that were set aside before then, at most `most`; return how many."""
+        async with self._database.autocommit() as connection:
+            return await connection.execute(_queries.forget_refused, before=before, most=most)
 
     async def backlog(self) -> list[Backlog]:
         """Count what waits, per receiver."""
