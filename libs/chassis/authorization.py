@@ -87,6 +87,8 @@ TABLE: dict[str, Grant] = {
     "/whatlead.audit.v1.TimelineService/GetMessageIntentTimeline": _MANAGER,
     "/whatlead.audit.v1.MetricsService/GetInstanceMetrics": _MANAGER,
     "/whatlead.audit.v1.MetricsService/GetOrganizationMetrics": Grant(roles=_MANAGERS | _PLATFORM),
+    "/whatlead.audit.v1.MetricsService/GetMetricsSeries": _MANAGER,
+    "/whatlead.audit.v1.MetricsService/GetMetricsBreakdown": _MANAGER,
 }
 
 # Called by probes and tools before anyone has a token; they tell nothing of any organization.

@@ -6,15 +6,16 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from audit.application.explain import explain_intent
-from audit.application.measure import measure_instance, measure_organization
+from audit.application.measure import measure_instance, measure_organization, measure_parts, measure_series
 from audit.application.partitions import keep_partitions_ahead
 from audit.application.record_events import record_events
 from audit.application.watching import Announcements
-from audit.grpc_api import EventApi, MetricsApi, TimelineApi
+from audit.grpc_api import EventApi, TimelineApi
 from audit.infrastructure.parsing import parse
 from audit.infrastructure.postgres_log import PostgresEventLog
 from audit.infrastructure.postgres_reads import PostgresLists, PostgresLives
 from audit.infrastructure.postgres_sums import PostgresSums
+from audit.metrics_api import MetricsApi
 from audit.settings import AuditSettings
 from chassis.database import Database
 from chassis.migrations import check_current
@@ -45,6 +46,8 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
     metrics = MetricsApi(
         measure_instance=partial(measure_instance, sums=sums, clock=clock),
         measure_organization=partial(measure_organization, sums=sums, clock=clock),
+        measure_series=partial(measure_series, sums=sums, clock=clock),
+        measure_parts=partial(measure_parts, sums=sums, clock=clock),
     )
     return Process(
         name="audit",

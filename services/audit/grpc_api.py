@@ -1,4 +1,4 @@
-"""Answer audit's calls: translate, ask the use case, translate back. Decides nothing and knows no table."""
+"""Answer calls about events and timelines: translate, ask, translate back. Decides nothing and knows no table."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -10,27 +10,24 @@ import structlog
 from audit.application.record_events import Kept
 from audit.application.watching import Announcements
 from audit.domain.arrival import CONFLICTING_DUPLICATE, Refused
-from audit.domain.metrics import InstanceMetrics, OrganizationMetrics
 from audit.domain.timeline import Timeline
 from audit.infrastructure.parsing import TYPES
 from audit.infrastructure.postgres_reads import EARLIEST, LAST_ID, LATEST, Listing, Stored
 from audit.infrastructure.wire import (
     asked_moment,
+    no_zero_bytes,
     stored_event,
     timeline_response,
 )
-from audit.infrastructure.wire_metrics import instance_response, organization_response
 from chassis import paging
 from chassis.errors_grpc import to_status
-from chassis.identity import Role, current_caller, current_peer
+from chassis.identity import current_caller, current_peer
 from chassis.interceptors import note
 from chassis.telemetry import meter
 from kernel.errors import Failure, Kind, Violation, invalid
 from whatlead.audit.v1 import (
     event_pb2,
     event_pb2_grpc,
-    metrics_pb2,
-    metrics_pb2_grpc,
     timeline_pb2,
     timeline_pb2_grpc,
 )
@@ -109,7 +106,7 @@ class EventApi(event_pb2_grpc.EventServiceServicer):
         self, request: event_pb2.WatchEventsRequest, context: Context
     ) -> AsyncIterator[event_pb2.WatchEventsResponse]:
         """Stream what is stored from now on; an empty message tells that the stream stands."""
-        _no_zero_bytes(campaign_id=request.campaign_id)
+        no_zero_bytes(campaign_id=request.campaign_id)
         with self._announcements.watching(
             organization_id=current_caller().organization_id,
             types=frozenset(TYPES[number] for number in request.types),
@@ -141,54 +138,6 @@ class TimelineApi(timeline_pb2_grpc.TimelineServiceServicer):
         return timeline_response(str(intent_id), timeline)
 
 
-class MetricsApi(metrics_pb2_grpc.MetricsServiceServicer):
-    """MetricsService."""
-
-    def __init__(
-        self,
-        *,
-        measure_instance: Callable[..., Awaitable[InstanceMetrics]],
-        measure_organization: Callable[..., Awaitable[OrganizationMetrics]],
-    ) -> None:
-        self._measure_instance = measure_instance
-        self._measure_organization = measure_organization
-
-    async def GetInstanceMetrics(  # noqa: N802
-        self, request: metrics_pb2.GetInstanceMetricsRequest, context: Context
-    ) -> metrics_pb2.GetInstanceMetricsResponse:
-        """Count what happened to one instance of the caller's organization."""
-        _no_zero_bytes(instance_id=request.instance_id, campaign_id=request.campaign_id)
-        metrics = await self._measure_instance(
-            organization_id=current_caller().organization_id,
-            instance_id=request.instance_id,
-            campaign_id=request.campaign_id,
-            minutes=request.window_minutes,
-        )
-        return instance_response(request.instance_id, metrics)
-
-    async def GetOrganizationMetrics(  # noqa: N802
-        self, request: metrics_pb2.GetOrganizationMetricsRequest, context: Context
-    ) -> metrics_pb2.GetOrganizationMetricsResponse:
-        """Count what happened in the caller's organization, or in a named one for the platform role."""
-        _no_zero_bytes(organization_id=request.organization_id, campaign_id=request.campaign_id)
-        organization_id = _measured_organization(request.organization_id)
-        metrics = await self._measure_organization(
-            organization_id=organization_id, campaign_id=request.campaign_id, minutes=request.window_minutes
-        )
-        return organization_response(organization_id, metrics)
-
-
-def _measured_organization(named: str) -> str:
-    caller = current_caller()
-    if named and named != caller.organization_id and caller.role is not Role.PLATFORM:
-        raise Failure(
-            Kind.PERMISSION_DENIED, "ROLE_NOT_ALLOWED", f"role {caller.role} may not name another organization"
-        )
-    if not (named or caller.organization_id):
-        raise invalid(Violation(field="organization_id", description="is needed with the platform role"))
-    return named or caller.organization_id
-
-
 def _alarm(refused: Refused, peer: str) -> None:
     """Say aloud what was set aside, without its content. A changed event is either a bug or a forgery."""
     _refused.add(1, {"reason": refused.reason, "producer": peer})
@@ -202,7 +151,7 @@ def _refusal(refused: Refused) -> error_pb2.Refusal:
 
 
 def _listing(organization_id: str, request: event_pb2.ListEventsRequest) -> Listing:
-    _no_zero_bytes(campaign_id=request.campaign_id, instance_id=request.instance_id, aggregate_id=request.aggregate_id)
+    no_zero_bytes(campaign_id=request.campaign_id, instance_id=request.instance_id, aggregate_id=request.aggregate_id)
     return Listing(
         organization_id=organization_id,
         types=[TYPES[number].value for number in request.types],
@@ -220,14 +169,3 @@ def _filter_of(request: event_pb2.ListEventsRequest) -> bytes:
     bound_to.ClearField("page_token")
     bound_to.ClearField("page_size")
     return bound_to.SerializeToString(deterministic=True)
-
-
-def _no_zero_bytes(**fields: str) -> None:
-    """Refuse what no stored word can hold. Raises `Failure` INVALID_ARGUMENT naming every such field."""
-    bad = [
-        Violation(field=name, description="must not hold a zero byte")
-        for name, value in fields.items()
-        if "\0" in value
-    ]
-    if bad:
-        raise invalid(*bad)

@@ -34,8 +34,9 @@ class Window:
     end: datetime
 
     def per_hour(self, total: int) -> float:
-        """Return `total` as a rate over the window's real length."""
-        return total * 3600 / (self.end - self.start).total_seconds()
+        """Return `total` as a rate over the window's real length; 0 where it has none yet."""
+        seconds = (self.end - self.start).total_seconds()
+        return total * 3600 / seconds if seconds else 0.0
 
 
 def window_start(minutes: int, now: datetime) -> datetime:
@@ -114,6 +115,24 @@ class OrganizationMetrics:
     backlogs: tuple[Waiting, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The numbers of one instance or one campaign."""
+
+    id: str
+    numbers: Numbers
+    saturation: Reading | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts that sent most first, and how many there are in all."""
+
+    window: Window
+    parts: tuple[Part, ...]
+    total: int
+
+
 def count(sums: Sequence[Sum]) -> Numbers:
     """Add up what was counted, over all instances given."""
     totals: Counter[EventType] = Counter()
@@ -149,6 +168,14 @@ def of_organization(
         shares=_shares(sums, peaks),
         backlogs=tuple(backlogs),
     )
+
+
+def in_parts(window: Window, sums: Mapping[str, Sequence[Sum]], peaks: Mapping[str, Reading], *, most: int) -> Parts:
+    """Put together the numbers of those that messages or cooldowns were counted of."""
+    parts = [Part(id=id_, numbers=count(of_it), saturation=peaks.get(id_)) for id_, of_it in sums.items()]
+    busy = [part for part in parts if part.numbers.cooldowns_triggered or any(part.numbers.volume.values())]
+    busy.sort(key=lambda part: (-part.numbers.volume[EventType.MESSAGE_SENT], part.id))
+    return Parts(window=window, parts=tuple(busy[:most]), total=len(busy))
 
 
 def _together(readings: Iterable[Reading], limit: str) -> Reading:

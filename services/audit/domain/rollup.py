@@ -8,6 +8,9 @@ from audit.domain.arrival import Arrival, Measurement, Reading, ScopeMark
 from audit.domain.durations import Durations
 from audit.domain.event import EventType
 
+# The minutes that sums are kept for; each is a multiple of the one before.
+SPANS = (1, 10, 60, 1_440)
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNTIMED = (Durations(), Durations())
@@ -81,8 +84,13 @@ def minute_of(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
+def span_of(moment: datetime, minutes: int) -> datetime:
+    """Return the start of the span of so many minutes, counted from 1970 by UTC, that `moment` lies in."""
+    return moment - (moment - _EPOCH) % timedelta(minutes=minutes)
+
+
 def full_span_from(moment: datetime, minutes: int) -> datetime:
-    """Return the first span of so many minutes, counted from 1970 by UTC, that does not begin before `moment`."""
+    """Return the start of the first such span that does not begin before `moment`."""
     return moment + (_EPOCH - moment) % timedelta(minutes=minutes)
 
 

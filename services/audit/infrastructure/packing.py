@@ -6,7 +6,6 @@ Bucket 0 has the last twelve digits, bucket 1 the twelve before them, and so on:
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
-from itertools import count
 
 _DIGITS = 12
 
@@ -23,6 +22,7 @@ def pack(buckets: Mapping[int, int]) -> str:
 def unpack(packed: Decimal) -> Counter[int]:
     """Read the buckets that are not empty."""
     digits = f"{packed:f}"
-    ends = range(len(digits), 0, -_DIGITS)
-    found = ((bucket, int(digits[max(0, end - _DIGITS) : end])) for bucket, end in zip(count(), ends, strict=False))
-    return Counter({bucket: events for bucket, events in found if events})
+    lowest = (len(digits) - len(digits.rstrip("0"))) // _DIGITS
+    ends = range(len(digits) - lowest * _DIGITS, 0, -_DIGITS)
+    found = (int(digits[max(0, end - _DIGITS) : end]) for end in ends)
+    return Counter({bucket: events for bucket, events in enumerate(found, lowest) if events})

@@ -1,17 +1,18 @@
 """Read the sums that the numbers are made of. Reads no event, so that what it costs does not grow with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
-from audit.application.measure import Kept
+from audit.application.measure import Breakdown, Kept, KeptParts
 from audit.domain.arrival import Reading
 from audit.domain.durations import Durations
 from audit.domain.event import EventType
 from audit.domain.metrics import Sum, Waiting
 from audit.domain.rollup import full_span_from
+from audit.domain.series import Steps
 from audit.infrastructure.packing import unpack
 from chassis.database import Database, Query, load_queries
 
@@ -34,6 +35,36 @@ class PostgresSums:
         asked = {"organization_id": organization_id, "campaign_id": campaign_id}
         return await self._kept(queries.count_organization, queries.saturate_organization, start, asked)
 
+    async def of_points(
+        self, organization_id: str, steps: Steps, *, instance_id: str, campaign_id: str, start: datetime
+    ) -> Mapping[datetime, Sequence[Sum]]:
+        """Return the sums of each point since `start` by the point's start, without reasons."""
+        async with self._database.autocommit() as tx:
+            rows = await tx.fetch(
+                queries.count_points,
+                organization_id=organization_id,
+                instance_id=instance_id,
+                campaign_id=campaign_id,
+                start=start,
+                step=steps.step,
+                minutes=steps.span,
+            )
+        found: dict[datetime, list[Sum]] = {}
+        for row in rows:
+            found.setdefault(row.point, []).append(_sum(row))
+        return found
+
+    async def of_parts(self, organization_id: str, by: Breakdown, *, start: datetime) -> KeptParts:
+        """Return the sums of each instance or campaign since `start`, without reasons."""
+        asked = {"organization_id": organization_id, "by_campaign": by is Breakdown.CAMPAIGN}
+        async with self._database.snapshot() as tx:
+            counted = await tx.fetch(queries.count_parts, **asked, **edges(start))
+            peaks = await tx.fetch(queries.saturate_parts, **asked, **edges(start))
+        found: dict[str, list[Sum]] = {}
+        for row in counted:
+            found.setdefault(row.part, []).append(_sum(row))
+        return KeptParts(sums=found, peaks={row.part: Reading(row.limit_name, row.used, row.most) for row in peaks})
+
     async def backlogs(self, organization_id: str, *, start: datetime) -> Sequence[Waiting]:
         """Return the newest measurement of each service, if it was made since `start`."""
         async with self._database.autocommit() as tx:
@@ -49,17 +80,7 @@ class PostgresSums:
             counted = await tx.fetch(count, **asked, **since)
             peaks = await tx.fetch(saturate, **asked, **since)
         return Kept(
-            sums=[
-                Sum(
-                    instance_id=row.instance_id,
-                    event_type=EventType(row.event_type),
-                    reason=row.reason,
-                    events=row.events,
-                    since_approval=durations(row, "approval"),
-                    since_submission=durations(row, "submission"),
-                )
-                for row in counted
-            ],
+            sums=[_sum(row, row.instance_id, row.reason) for row in counted],
             peaks={row.instance_id: Reading(row.limit_name, row.used, row.most) for row in peaks},
         )
 
@@ -74,8 +95,18 @@ def edges(start: datetime) -> dict[str, datetime]:
     }
 
 
-def durations(row: Row[Any], name: str) -> Durations:
-    """Read the columns of one kind of duration."""
+def _sum(row: Row[Any], instance_id: str = "", reason: str = "") -> Sum:
+    return Sum(
+        instance_id=instance_id,
+        event_type=EventType(row.event_type),
+        reason=reason,
+        events=row.events,
+        since_approval=_durations(row, "approval"),
+        since_submission=_durations(row, "submission"),
+    )
+
+
+def _durations(row: Row[Any], name: str) -> Durations:
     return Durations(
         count=getattr(row, f"{name}_count"),
         total_us=int(getattr(row, f"{name}_us")),

@@ -52,6 +52,17 @@ def asked_moment(value: Timestamp, field: str) -> datetime:
     return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
 
 
+def no_zero_bytes(**fields: str) -> None:
+    """Refuse what no stored word can hold. Raises `Failure` INVALID_ARGUMENT naming every such field."""
+    bad = [
+        Violation(field=name, description="must not hold a zero byte")
+        for name, value in fields.items()
+        if "\0" in value
+    ]
+    if bad:
+        raise invalid(*bad)
+
+
 def _moment(message: object, name: str) -> datetime | None:
     """Read an optional time; one beyond what can be told was never of use to anybody and reads as unset."""
     if not message.HasField(name):  # type: ignore[attr-defined]

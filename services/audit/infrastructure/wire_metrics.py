@@ -1,9 +1,12 @@
 """Write the numbers as the contract has them. Counts nothing."""
 
+from collections.abc import Sequence
+
 from audit.domain.arrival import Reading
 from audit.domain.durations import Durations
 from audit.domain.event import EventType
-from audit.domain.metrics import InstanceMetrics, Numbers, OrganizationMetrics, Window
+from audit.domain.metrics import InstanceMetrics, Numbers, OrganizationMetrics, Parts, Window
+from audit.domain.series import Point
 from audit.infrastructure.wire import span, stamp
 from whatlead.audit.v1 import metrics_pb2
 
@@ -62,21 +65,58 @@ def organization_response(
     return response
 
 
+def series_response(points: Sequence[Point]) -> metrics_pb2.GetMetricsSeriesResponse:
+    """Write points in time."""
+    return metrics_pb2.GetMetricsSeriesResponse(
+        points=[
+            metrics_pb2.MetricsPoint(
+                window=_window(point.window),
+                volume=_volume(point.numbers, point.window),
+                from_approval=_time_to_send(point.numbers.from_approval),
+                from_submission=_time_to_send(point.numbers.from_submission),
+            )
+            for point in points
+        ]
+    )
+
+
+def breakdown_response(found: Parts) -> metrics_pb2.GetMetricsBreakdownResponse:
+    """Write the numbers by instance or campaign."""
+    return metrics_pb2.GetMetricsBreakdownResponse(
+        window=_window(found.window),
+        parts=[
+            metrics_pb2.MetricsPart(
+                id=part.id,
+                volume=_volume(part.numbers, found.window),
+                from_approval=_time_to_send(part.numbers.from_approval),
+                from_submission=_time_to_send(part.numbers.from_submission),
+                cooldowns_triggered=part.numbers.cooldowns_triggered,
+                saturation=_saturation(part.saturation),
+            )
+            for part in found.parts
+        ],
+        total=found.total,
+    )
+
+
 def _fill(
     response: metrics_pb2.GetInstanceMetricsResponse | metrics_pb2.GetOrganizationMetricsResponse,
     numbers: Numbers,
     window: Window,
 ) -> None:
-    for name, event_type in _VOLUME_FIELDS.items():
-        total = numbers.volume[event_type]
-        count = metrics_pb2.Count(total=total, per_hour=window.per_hour(total))
-        getattr(response.volume, name).CopyFrom(count)
+    response.volume.CopyFrom(_volume(numbers, window))
     response.blocked_by_reason.extend(_reasons(numbers.blocked_by_reason))
     response.queued_by_reason.extend(_reasons(numbers.queued_by_reason))
     response.failed_by_reason.extend(_reasons(numbers.failed_by_reason))
     response.from_approval.CopyFrom(_time_to_send(numbers.from_approval))
     response.from_submission.CopyFrom(_time_to_send(numbers.from_submission))
     response.cooldowns_triggered = numbers.cooldowns_triggered
+
+
+def _volume(numbers: Numbers, window: Window) -> metrics_pb2.Volume:
+    totals = {name: numbers.volume[event_type] for name, event_type in _VOLUME_FIELDS.items()}
+    counts = {name: metrics_pb2.Count(total=total, per_hour=window.per_hour(total)) for name, total in totals.items()}
+    return metrics_pb2.Volume(**counts)
 
 
 def _window(window: Window) -> metrics_pb2.Window:

@@ -126,6 +126,8 @@ async def test_a_member_is_denied(audit: RunningServer) -> None:
     calls = [
         member.GetInstanceMetrics(metrics_pb2.GetInstanceMetricsRequest(instance_id="inst-1", window_minutes=60)),
         member.GetOrganizationMetrics(metrics_pb2.GetOrganizationMetricsRequest(window_minutes=60)),
+        member.GetMetricsSeries(metrics_pb2.GetMetricsSeriesRequest(window_minutes=60, step_minutes=1)),
+        member.GetMetricsBreakdown(metrics_pb2.GetMetricsBreakdownRequest(window_minutes=60, by="BREAKDOWN_CAMPAIGN")),
     ]
     for call in calls:
         with pytest.raises(Failure) as caught:
@@ -154,3 +156,45 @@ async def test_the_shortest_and_the_longest_window(audit: RunningServer, busy: d
         metrics_pb2.GetOrganizationMetricsRequest(window_minutes=minutes)
     )
     assert answer.volume.sent.total == 3
+
+
+async def test_the_percentiles_of_the_time_to_send(audit: RunningServer, busy: datetime) -> None:
+    answer = await metrics_of(audit).GetOrganizationMetrics(
+        metrics_pb2.GetOrganizationMetricsRequest(window_minutes=60)
+    )
+    for times, seconds in [(answer.from_approval, [2, 3, 3]), (answer.from_submission, [4, 6, 6])]:
+        found = [getattr(times, name).ToTimedelta().total_seconds() for name in ("p50", "p95", "p99")]
+        assert found == pytest.approx(seconds, rel=0.02)
+
+
+async def test_a_series_has_points_of_the_step_with_their_bounds(audit: RunningServer, busy: datetime) -> None:
+    answer = await metrics_of(audit).GetMetricsSeries(
+        metrics_pb2.GetMetricsSeriesRequest(window_minutes=60, step_minutes=5, instance_id="inst-1")
+    )
+    assert 13 <= len(answer.points) <= 14
+    bounds = [(one.window.start_time.ToDatetime(UTC), one.window.end_time.ToDatetime(UTC)) for one in answer.points]
+    assert {end - start for start, end in bounds[:-1]} == {timedelta(minutes=5)}
+    with_sends = [one for one in answer.points if one.volume.sent.total]
+    assert sum(one.volume.sent.total for one in with_sends) == 2
+    assert with_sends[-1].from_approval.p50.ToTimedelta().total_seconds() == pytest.approx(1, rel=0.02)
+
+
+async def test_a_breakdown_has_everything_of_each_part(audit: RunningServer, busy: datetime) -> None:
+    async def parts(by: str) -> list[metrics_pb2.MetricsPart]:
+        request = metrics_pb2.GetMetricsBreakdownRequest(window_minutes=5, by=by)  # type: ignore[arg-type]
+        return list((await metrics_of(audit).GetMetricsBreakdown(request)).parts)
+
+    first, second = await parts("BREAKDOWN_INSTANCE")
+    assert [(one.id, one.volume.sent.total) for one in (first, second)] == [("inst-1", 2), ("inst-2", 1)]
+    assert (first.saturation.limit, first.saturation.ratio) == ("HOURLY_CAP", 0.75)
+    assert (second.volume.blocked.total, second.cooldowns_triggered) == (2, 1)
+    (campaign,) = await parts("BREAKDOWN_CAMPAIGN")
+    assert (campaign.id, campaign.volume.sent.total, campaign.from_approval.count) == ("black-friday", 3, 3)
+
+
+async def test_a_series_of_too_many_points_says_what_to_ask_for(audit: RunningServer) -> None:
+    with pytest.raises(Failure, match="use 23 or more") as caught:
+        await metrics_of(audit).GetMetricsSeries(
+            metrics_pb2.GetMetricsSeriesRequest(window_minutes=44_640, step_minutes=1)
+        )
+    assert caught.value.kind is Kind.INVALID_ARGUMENT

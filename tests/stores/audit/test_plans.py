@@ -139,8 +139,9 @@ async def test_a_page_reads_no_more_than_a_page(database: Database, aggregate_id
     check(nodes, table="operational_event", index=index, most_rows=200)
 
 
-WHOLE_ORGANIZATION = {"organization_id": "org-3"}
-ONE_INSTANCE = {"organization_id": "org-3", "instance_id": "inst-2"}
+WHOLE_ORGANIZATION: dict[str, object] = {"organization_id": "org-3"}
+ONE_INSTANCE: dict[str, object] = {"organization_id": "org-3", "instance_id": "inst-2"}
+BY_CAMPAIGN: dict[str, object] = {"organization_id": "org-3", "by_campaign": True}
 
 
 @pytest.mark.parametrize(
@@ -150,14 +151,34 @@ ONE_INSTANCE = {"organization_id": "org-3", "instance_id": "inst-2"}
         ("saturate_organization", WHOLE_ORGANIZATION, "saturation_peak"),
         ("count_instance", ONE_INSTANCE, "event_sum"),
         ("saturate_instance", ONE_INSTANCE, "saturation_peak"),
+        ("count_parts", BY_CAMPAIGN, "event_sum"),
+        ("saturate_parts", BY_CAMPAIGN, "saturation_peak"),
     ],
 )
 @pytest.mark.parametrize("minutes", [180, 44_640])
 async def test_metrics_read_few_rows_of_the_sums_however_long_the_window(
-    database: Database, query: str, asked: dict[str, str], table: str, minutes: int
+    database: Database, query: str, asked: dict[str, object], table: str, minutes: int
 ) -> None:
     """Each of five instances has up to 9 minutes, 5 tens, 23 hours and 32 days in a window, and never more."""
     since = edges(NOW.replace(second=0) - timedelta(minutes=minutes))
-    nodes = await nodes_of(database, getattr(queries, query), **asked, campaign_id="", **since)
+    campaign = {} if "by_campaign" in asked else {"campaign_id": ""}
+    nodes = await nodes_of(database, getattr(queries, query), **asked, **campaign, **since)
     check(nodes, table=table, index=f"{table}_", most_rows=5 * (9 + 5 + 23 + 32))
     assert not [node for node in nodes if node.get("Relation Name", "").startswith("operational_event")]
+
+
+@pytest.mark.parametrize(("step", "spans", "most"), [(10, 10, 5 * 289), (60, 60, 5 * 49), (2_880, 1_440, 5 * 3)])
+async def test_a_series_reads_the_longest_spans_that_its_points_are_made_of(
+    database: Database, step: int, spans: int, most: int
+) -> None:
+    nodes = await nodes_of(
+        database,
+        queries.count_points,
+        **WHOLE_ORGANIZATION,
+        instance_id="",
+        campaign_id="",
+        start=NOW - timedelta(days=2),
+        step=step,
+        minutes=spans,
+    )
+    check(nodes, table="event_sum", index="event_sum_", most_rows=most)

@@ -70,6 +70,8 @@ MEMBER_MAY_NOT = [
     "audit.v1.TimelineService/GetMessageIntentTimeline",
     "audit.v1.MetricsService/GetInstanceMetrics",
     "audit.v1.MetricsService/GetOrganizationMetrics",
+    "audit.v1.MetricsService/GetMetricsSeries",
+    "audit.v1.MetricsService/GetMetricsBreakdown",
 ]
 
 

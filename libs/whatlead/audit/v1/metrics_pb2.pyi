@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Breakdown:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakdownEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Breakdown.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKDOWN_UNSPECIFIED: _Breakdown.ValueType  # 0
+    """Refused."""
+    BREAKDOWN_INSTANCE: _Breakdown.ValueType  # 1
+    """By instance; the one without a name has what never got an instance."""
+    BREAKDOWN_CAMPAIGN: _Breakdown.ValueType  # 2
+    """By campaign; the one without a name has what belongs to none."""
+
+class Breakdown(_Breakdown, metaclass=_BreakdownEnumTypeWrapper):
+    """What numbers are broken down by."""
+
+BREAKDOWN_UNSPECIFIED: Breakdown.ValueType  # 0
+"""Refused."""
+BREAKDOWN_INSTANCE: Breakdown.ValueType  # 1
+"""By instance; the one without a name has what never got an instance."""
+BREAKDOWN_CAMPAIGN: Breakdown.ValueType  # 2
+"""By campaign; the one without a name has what belongs to none."""
+Global___Breakdown: _TypeAlias = Breakdown  # noqa: Y015
 
 @_typing.final
 class GetInstanceMetricsRequest(_message.Message):
@@ -557,3 +582,219 @@ class GetOrganizationMetricsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOrganizationMetricsResponse: _TypeAlias = GetOrganizationMetricsResponse  # noqa: Y015
+
+@_typing.final
+class GetMetricsSeriesRequest(_message.Message):
+    """Names a window and the length of its points."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_MINUTES_FIELD_NUMBER: _builtins.int
+    STEP_MINUTES_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    window_minutes: _builtins.int
+    """1 to 44,640 (31 days)."""
+    step_minutes: _builtins.int
+    """The length of a point: 1 to 44,640, and at least a 2,000th of the window. A window over 2 days (2,880 minutes) needs
+    whole tens of minutes, one over 20 days whole hours.
+    """
+    instance_id: _builtins.str
+    """Only this instance; empty: all."""
+    campaign_id: _builtins.str
+    """Only this campaign; empty: all."""
+    def __init__(
+        self,
+        *,
+        window_minutes: _builtins.int = ...,
+        step_minutes: _builtins.int = ...,
+        instance_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "instance_id", b"instance_id", "step_minutes", b"step_minutes", "window_minutes", b"window_minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsSeriesRequest: _TypeAlias = GetMetricsSeriesRequest  # noqa: Y015
+
+@_typing.final
+class MetricsPoint(_message.Message):
+    """The numbers between two moments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    FROM_APPROVAL_FIELD_NUMBER: _builtins.int
+    FROM_SUBMISSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def window(self) -> Global___Window:
+        """What was counted: from the start on and before the end, which is the next point's start; the last one's end is now."""
+
+    @_builtins.property
+    def volume(self) -> Global___Volume:
+        """Messages by what happened."""
+
+    @_builtins.property
+    def from_approval(self) -> Global___TimeToSend:
+        """From the approval that was sent to MessageSent."""
+
+    @_builtins.property
+    def from_submission(self) -> Global___TimeToSend:
+        """From submission to MessageSent."""
+
+    def __init__(
+        self,
+        *,
+        window: Global___Window | None = ...,
+        volume: Global___Volume | None = ...,
+        from_approval: Global___TimeToSend | None = ...,
+        from_submission: Global___TimeToSend | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_approval", b"from_approval", "from_submission", b"from_submission", "volume", b"volume", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_approval", b"from_approval", "from_submission", b"from_submission", "volume", b"volume", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricsPoint: _TypeAlias = MetricsPoint  # noqa: Y015
+
+@_typing.final
+class GetMetricsSeriesResponse(_message.Message):
+    """The numbers as points in time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricsPoint]:
+        """In order and without gaps, points of nothing included."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[Global___MetricsPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsSeriesResponse: _TypeAlias = GetMetricsSeriesResponse  # noqa: Y015
+
+@_typing.final
+class GetMetricsBreakdownRequest(_message.Message):
+    """Names a window and what to break down by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_MINUTES_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    window_minutes: _builtins.int
+    """1 to 44,640 (31 days)."""
+    by: Global___Breakdown.ValueType
+    """By instance or by campaign."""
+    limit: _builtins.int
+    """At most so many, up to 1,000; 0 means 50."""
+    def __init__(
+        self,
+        *,
+        window_minutes: _builtins.int = ...,
+        by: Global___Breakdown.ValueType = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "limit", b"limit", "window_minutes", b"window_minutes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsBreakdownRequest: _TypeAlias = GetMetricsBreakdownRequest  # noqa: Y015
+
+@_typing.final
+class MetricsPart(_message.Message):
+    """The numbers of one instance or campaign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    FROM_APPROVAL_FIELD_NUMBER: _builtins.int
+    FROM_SUBMISSION_FIELD_NUMBER: _builtins.int
+    COOLDOWNS_TRIGGERED_FIELD_NUMBER: _builtins.int
+    SATURATION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The instance or campaign."""
+    cooldowns_triggered: _builtins.int
+    """InstanceCooldownStarted."""
+    @_builtins.property
+    def volume(self) -> Global___Volume:
+        """Messages by what happened."""
+
+    @_builtins.property
+    def from_approval(self) -> Global___TimeToSend:
+        """From the approval that was sent to MessageSent."""
+
+    @_builtins.property
+    def from_submission(self) -> Global___TimeToSend:
+        """From submission to MessageSent."""
+
+    @_builtins.property
+    def saturation(self) -> Global___Saturation:
+        """The limit nearest to its end."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        volume: Global___Volume | None = ...,
+        from_approval: Global___TimeToSend | None = ...,
+        from_submission: Global___TimeToSend | None = ...,
+        cooldowns_triggered: _builtins.int = ...,
+        saturation: Global___Saturation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_approval", b"from_approval", "from_submission", b"from_submission", "saturation", b"saturation", "volume", b"volume"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cooldowns_triggered", b"cooldowns_triggered", "from_approval", b"from_approval", "from_submission", b"from_submission", "id", b"id", "saturation", b"saturation", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricsPart: _TypeAlias = MetricsPart  # noqa: Y015
+
+@_typing.final
+class GetMetricsBreakdownResponse(_message.Message):
+    """The numbers by instance or campaign."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """How many there are in all."""
+    @_builtins.property
+    def window(self) -> Global___Window:
+        """What was counted."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricsPart]:
+        """Those that sent most first, then by id."""
+
+    def __init__(
+        self,
+        *,
+        window: Global___Window | None = ...,
+        parts: _abc.Iterable[Global___MetricsPart] | None = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "total", b"total", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsBreakdownResponse: _TypeAlias = GetMetricsBreakdownResponse  # noqa: Y015

@@ -46,6 +46,16 @@ class MetricsServiceStub:
                 request_serializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetOrganizationMetricsRequest.SerializeToString,
                 response_deserializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetOrganizationMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetMetricsSeries = channel.unary_unary(
+                '/whatlead.audit.v1.MetricsService/GetMetricsSeries',
+                request_serializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsSeriesRequest.SerializeToString,
+                response_deserializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsSeriesResponse.FromString,
+                _registered_method=True)
+        self.GetMetricsBreakdown = channel.unary_unary(
+                '/whatlead.audit.v1.MetricsService/GetMetricsBreakdown',
+                request_serializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsBreakdownRequest.SerializeToString,
+                response_deserializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsBreakdownResponse.FromString,
+                _registered_method=True)
 
 
 class MetricsServiceServicer:
@@ -73,6 +83,28 @@ class MetricsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetricsSeries(self, request, context):
+        """The numbers of the organization, an instance or a campaign as points in time, for plotting. Points begin at multiples of
+        the step since 1970 (UTC), so that they stay where they are from one call to the next; the first begins at or before the
+        window does, the last one ends now.
+
+        grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 60,
+        "step_minutes": 5}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsSeries
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMetricsBreakdown(self, request, context):
+        """The numbers of each instance, or of each campaign, those that sent most first.
+
+        grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 5, "by":
+        "BREAKDOWN_CAMPAIGN"}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsBreakdown
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MetricsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -85,6 +117,16 @@ def add_MetricsServiceServicer_to_server(servicer, server):
                     servicer.GetOrganizationMetrics,
                     request_deserializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetOrganizationMetricsRequest.FromString,
                     response_serializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetOrganizationMetricsResponse.SerializeToString,
+            ),
+            'GetMetricsSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetricsSeries,
+                    request_deserializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsSeriesRequest.FromString,
+                    response_serializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsSeriesResponse.SerializeToString,
+            ),
+            'GetMetricsBreakdown': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetricsBreakdown,
+                    request_deserializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsBreakdownRequest.FromString,
+                    response_serializer=whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsBreakdownResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -143,6 +185,60 @@ class MetricsService:
             '/whatlead.audit.v1.MetricsService/GetOrganizationMetrics',
             whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetOrganizationMetricsRequest.SerializeToString,
             whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetOrganizationMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetricsSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.audit.v1.MetricsService/GetMetricsSeries',
+            whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsSeriesRequest.SerializeToString,
+            whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetricsBreakdown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.audit.v1.MetricsService/GetMetricsBreakdown',
+            whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsBreakdownRequest.SerializeToString,
+            whatlead_dot_audit_dot_v1_dot_metrics__pb2.GetMetricsBreakdownResponse.FromString,
             options,
             channel_credentials,
             insecure,

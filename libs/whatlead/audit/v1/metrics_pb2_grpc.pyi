@@ -47,6 +47,20 @@ class MetricsServiceStub:
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 60}'
         localhost:7004 whatlead.audit.v1.MetricsService/GetOrganizationMetrics
     """
+    GetMetricsSeries: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.GetMetricsSeriesRequest, _metrics_pb2.GetMetricsSeriesResponse]
+    """The numbers of the organization, an instance or a campaign as points in time, for plotting. Points begin at multiples of
+    the step since 1970 (UTC), so that they stay where they are from one call to the next; the first begins at or before the
+    window does, the last one ends now.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 60,
+        "step_minutes": 5}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsSeries
+    """
+    GetMetricsBreakdown: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.GetMetricsBreakdownRequest, _metrics_pb2.GetMetricsBreakdownResponse]
+    """The numbers of each instance, or of each campaign, those that sent most first.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 5, "by":
+        "BREAKDOWN_CAMPAIGN"}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsBreakdown
+    """
 
 @_typing.type_check_only
 class MetricsServiceAsyncStub(MetricsServiceStub):
@@ -66,6 +80,20 @@ class MetricsServiceAsyncStub(MetricsServiceStub):
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 60}'
         localhost:7004 whatlead.audit.v1.MetricsService/GetOrganizationMetrics
+    """
+    GetMetricsSeries: _aio.UnaryUnaryMultiCallable[_metrics_pb2.GetMetricsSeriesRequest, _metrics_pb2.GetMetricsSeriesResponse]  # type: ignore[assignment]
+    """The numbers of the organization, an instance or a campaign as points in time, for plotting. Points begin at multiples of
+    the step since 1970 (UTC), so that they stay where they are from one call to the next; the first begins at or before the
+    window does, the last one ends now.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 60,
+        "step_minutes": 5}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsSeries
+    """
+    GetMetricsBreakdown: _aio.UnaryUnaryMultiCallable[_metrics_pb2.GetMetricsBreakdownRequest, _metrics_pb2.GetMetricsBreakdownResponse]  # type: ignore[assignment]
+    """The numbers of each instance, or of each campaign, those that sent most first.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 5, "by":
+        "BREAKDOWN_CAMPAIGN"}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsBreakdown
     """
 
 class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +123,32 @@ class MetricsServiceServicer(metaclass=_abc_1.ABCMeta):
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 60}'
             localhost:7004 whatlead.audit.v1.MetricsService/GetOrganizationMetrics
+        """
+
+    @_abc_1.abstractmethod
+    def GetMetricsSeries(
+        self,
+        request: _metrics_pb2.GetMetricsSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.GetMetricsSeriesResponse, _abc.Awaitable[_metrics_pb2.GetMetricsSeriesResponse]]:
+        """The numbers of the organization, an instance or a campaign as points in time, for plotting. Points begin at multiples of
+        the step since 1970 (UTC), so that they stay where they are from one call to the next; the first begins at or before the
+        window does, the last one ends now.
+
+          grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 60,
+            "step_minutes": 5}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsSeries
+        """
+
+    @_abc_1.abstractmethod
+    def GetMetricsBreakdown(
+        self,
+        request: _metrics_pb2.GetMetricsBreakdownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.GetMetricsBreakdownResponse, _abc.Awaitable[_metrics_pb2.GetMetricsBreakdownResponse]]:
+        """The numbers of each instance, or of each campaign, those that sent most first.
+
+          grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"window_minutes": 5, "by":
+            "BREAKDOWN_CAMPAIGN"}' localhost:7004 whatlead.audit.v1.MetricsService/GetMetricsBreakdown
         """
 
 def add_MetricsServiceServicer_to_server(servicer: MetricsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
