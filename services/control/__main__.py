@@ -82,7 +82,6 @@ def assemble(
     queries = load_queries("control")
     replica_id = uuid7()
     hints = Hints()
-    fence_hint = hints.listener()
     commands = PostgresChanges(databases.commands, outbox, queries)
     changes = PostgresChanges(databases.loops, outbox, queries)
     pauses = PostgresPauses(databases.loops, queries)
@@ -91,7 +90,6 @@ def assemble(
         pauses=pauses,
         rule=FenceRule(),
         clock=clock,
-        hint=fence_hint,
         committed=hints.give,
         failed=partial(_report, "fencing"),
     )
@@ -124,7 +122,7 @@ def assemble(
         store=PostgresSessions(databases.loops, queries),
         rule=FenceRule(),
         clock=clock,
-        changed=fence_hint.set,
+        changed=fences.acknowledged,
         failed=partial(_report, "sessions"),
     )
     checks = Checks(
@@ -168,7 +166,7 @@ def assemble(
             "sessions": sessions.run,
             "watch": watch.run,
             "notifications": partial(
-                listen, database=databases.loops, heard={CHANGES: hints.give, ACKNOWLEDGEMENTS: fence_hint.set}
+                listen, database=databases.loops, heard={CHANGES: hints.give, ACKNOWLEDGEMENTS: fences.acknowledged}
             ),
             "outbox": outbox.run,
         },

@@ -56,18 +56,19 @@ class ControlProcess:
         self.failures = 0
         replica = Replica(primary, process)
         hints = Hints()
-        self.heard = hints.give
+        self._hints = hints
         self.fences = parts.fences(
             changes=replica,
             pauses=replica,
             rule=parts.rule,
             clock=clock,
-            hint=hints.listener(),
             committed=hints.give,
             failed=self._failed,
         )
         heart = Heart(heartbeats=replica, clock=clock, failed=self._failed)
-        self.sessions = Sessions(store=sessions, rule=parts.rule, clock=clock, changed=hints.give, failed=self._failed)
+        self.sessions = Sessions(
+            store=sessions, rule=parts.rule, clock=clock, changed=self.fences.acknowledged, failed=self._failed
+        )
         self.checks = parts.checks(snapshots=replica, heart=heart, ttl=TTL, failed=self._failed)
         self.watch = Watch(feed=replica, clock=clock, hint=hints.listener(), failed=self._failed)
         self.read = replica.read
@@ -91,6 +92,11 @@ class ControlProcess:
             ("watch", self.watch.run),
         ):
             process.start(run(stop), name)
+
+    def heard(self) -> None:
+        """Take a notification: something changed, or was acknowledged."""
+        self._hints.give()
+        self.fences.acknowledged()
 
     def _failed(self, failure: Exception) -> None:
         self.failures += 1

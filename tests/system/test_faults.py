@@ -1,6 +1,8 @@
 """Processes die and come back in mid-campaign: nothing is lost, nothing is sent twice, and what was cut off says so."""
 
 import asyncio
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +29,20 @@ async def sending_now(system: System) -> set[str]:
     return {str(row["intent_id"]) for row in rows}
 
 
+async def stop_in_mid_send(system: System, name: str) -> None:
+    """Stop an executor at a moment when sends of its own are under way: those that stay so."""
+    pid = system.processes[name].pid
+    for _ in range(100):
+        os.kill(pid, signal.SIGSTOP)
+        before = await sending_now(system)
+        await asyncio.sleep(0.5)  # longer than the provider takes for those of others
+        if before & await sending_now(system):
+            return
+        os.kill(pid, signal.SIGCONT)
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{name} was never met while it was sending")
+
+
 async def account_of(scenario: Scenario, results: list[RowResult]) -> Account:
     """Wait until nothing waits and what the provider took is known to be sent."""
 
@@ -47,11 +63,12 @@ async def test_an_executor_killed_in_mid_campaign_loses_and_doubles_nothing(tmp_
     async with running(tmp_path, executors=2, profile=STEADY) as system, organization(system, "acme") as scenario:
         results = await scenario.submit(leads(ROWS))
         await scenario.sent_reaches(ROWS // 4)
+        await stop_in_mid_send(system, "executor-2")
         await system.processes["executor-2"].kill()
         cut_off = await sending_now(system)
         account = await account_of(scenario, results)
         unknown = await unknown_intents(scenario)
-        assert unknown, "nothing was under way when the executor was killed"
+        assert unknown
         assert unknown <= cut_off
         assert account.accepted_twice == 0
         assert account.sent + account.jobs["UNKNOWN"] == ROWS

@@ -19,6 +19,7 @@ from kernel.errors import Failure
 from kernel.ids import ControlId, OrganizationId
 
 _LOOK_SECONDS = 0.075  # what it may add to W when a replica dies and nobody heard of its pause
+_GRACE_SECONDS = 0.075  # left to the replica whose caller waits, so that not all make the same fence at once
 _RETRY_SECONDS = 0.05
 _DATABASE_SECONDS = 1.0  # a connection that is half gone holds up no fence for longer
 
@@ -44,7 +45,6 @@ class FenceLoop:
         pauses: Pauses,
         rule: FenceRule,
         clock: Clock,
-        hint: asyncio.Event,
         committed: Callable[[], None],
         failed: Callable[[Failure], None],
     ) -> None:
@@ -52,7 +52,7 @@ class FenceLoop:
         self._pauses = pauses
         self._rule = rule
         self._clock = clock
-        self._hint = hint
+        self._hint = asyncio.Event()
         self._committed = committed
         self._failed = failed
         self._pausing: dict[ControlId, _Pausing] = {}
@@ -61,7 +61,11 @@ class FenceLoop:
     def committed(self, pause: Pause) -> None:
         """Count W from now. To be called as soon as the commit is acknowledged, by the one who made it."""
         self._meet(pause)
-        self._hint.set()
+
+    def acknowledged(self) -> None:
+        """Look at once if somebody waits here: a session has acknowledged, or one less has to."""
+        if any(pausing.waiters for pausing in self._pausing.values()):
+            self._hint.set()
 
     async def settled(self, pause: Pause) -> Pause:
         """Return the pause once it is no longer PAUSING, whichever replica made it so."""
@@ -103,7 +107,8 @@ class FenceLoop:
                 pausing = self._meet(one.pause)
                 if one.is_acknowledged and not pausing.is_acknowledged:
                     pausing.is_acknowledged = True
-                    pausing.due_at = self._clock.boottime()
+                    grace = 0.0 if pausing.waiters else _GRACE_SECONDS
+                    pausing.due_at = min(pausing.due_at, self._clock.boottime() + grace)
             for control_id, pausing in awaited.items():
                 if control_id not in unfenced and control_id in self._pausing:
                     async with within(_DATABASE_SECONDS):

@@ -119,7 +119,6 @@ async def test_resume_expiry_and_fence_at_once_make_one_event_a_transition(
             pauses=replica.pauses,
             rule=FenceRule(drift=0, guard=timedelta(0)),
             clock=_Fast(),
-            hint=hints.listener(),
             committed=hints.give,
             failed=failures.append,
         )

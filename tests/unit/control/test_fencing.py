@@ -12,7 +12,6 @@ from control.application.pausing import Wait, pause
 from control.application.ports import Unfenced
 from control.application.resuming import Lift, resume
 from control.application.sessions import LEASE, Sessions
-from control.application.waiting import Hints
 from control.domain.authority import Caller, Role, Wish
 from control.domain.fence import FenceRule
 from control.domain.pause import Pause, Scope, State
@@ -30,21 +29,19 @@ class Replica:
     def __init__(self, store: Memory) -> None:
         self.store = store
         self.failures: list[Failure] = []
-        self.hints = Hints()
         self.fences = FenceLoop(
             changes=store,
             pauses=store,
             rule=FenceRule(),
             clock=store.clock,
-            hint=self.hints.listener(),
-            committed=self.hints.give,
+            committed=lambda: None,
             failed=self.failures.append,
         )
         self.sessions = Sessions(
             store=store,
             rule=FenceRule(),
             clock=store.clock,
-            changed=self.hints.give,
+            changed=self.fences.acknowledged,
             failed=self.failures.append,
         )
 
@@ -82,7 +79,7 @@ class Replica:
             changes=self.store,
             fences=self.fences,
             new_id=uuid7,
-            committed=self.hints.give,
+            committed=lambda: None,
         )
         return seen.pause
 
@@ -95,7 +92,7 @@ class Replica:
             reason=reason,
             plan=Immediate(),
         )
-        lifted = await resume(lift, ANA, changes=self.store, pauses=self.store, committed=self.hints.give)
+        lifted = await resume(lift, ANA, changes=self.store, pauses=self.store, committed=lambda: None)
         assert [one.pause.state for one in lifted.pauses] == [State.RESUMED]
         return [one.pause for one in lifted.remaining]
 
@@ -204,19 +201,32 @@ async def test_a_session_registered_after_the_pause_is_not_waited_for(
     assert asked.result().state is State.FENCED
 
 
-async def test_another_replica_fences_what_was_acknowledged_to_it(
+async def test_what_another_replica_was_told_is_fenced_by_the_one_whose_caller_waits(
     clock: ManualClock, store: Memory, replica: Replica
 ) -> None:
     async with Replica(store).running() as second:
         asked = replica.pause()
-        await clock.advance(0.08)
+        await clock.advance(0.02)
         await second.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
         await settle()
-        assert states(store) == [State.PAUSING, State.FENCED]
-        await clock.advance(0.08)
+        assert not asked.done()
+        await clock.advance(0.07)
 
         assert asked.done()
         assert asked.result().state is State.FENCED
+
+
+async def test_another_replica_fences_what_is_acknowledged_where_nobody_waits(
+    clock: ManualClock, store: Memory, replica: Replica
+) -> None:
+    async with Replica(store).running() as second:
+        committed = replica.pause(wait=Wait.COMMITTED)
+        await settle()
+        assert committed.done()
+        await second.sessions.acknowledge(MUTE, [asked_pause(store).control_id])
+        await clock.advance(0.2)
+
+        assert states(store) == [State.PAUSING, State.FENCED]
 
 
 async def test_an_acknowledged_pause_that_cannot_be_fenced_is_not_tried_without_rest(
