@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -326,21 +327,42 @@ def metrics(
     instance: Annotated[str, typer.Option(help="Only this sending number.")] = "",
     campaign: Annotated[str, typer.Option(help="Only this campaign.")] = "",
     window: Annotated[int, typer.Option(min=1, max=44640, help="Minutes.")] = 60,
-    watch: Annotated[bool, typer.Option(help="Refresh every 2 s until Ctrl-C.")] = False,
+    step: Annotated[int | None, typer.Option(min=1, max=44640, help="As points of so many minutes each.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every 2 s until Ctrl-C.")] = False,
     organization: Organization = _DEFAULT_ORGANIZATION,
     data_dir: DataDir = _DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show the numbers of the organization or of one instance."""
-    from console.operations import metrics as run_metrics
+    """Show the numbers of the organization, or of one instance or campaign."""
+    from console.numbers import metrics as run_metrics
 
-    _call(
-        data_dir,
-        organization,
-        lambda stubs: run_metrics(
-            stubs, instance=instance, campaign=campaign, window=window, watch=watch, as_json=as_json
-        ),
-    )
+    with suppress(KeyboardInterrupt) if watch else nullcontext():
+        _call(
+            data_dir,
+            organization,
+            lambda stubs: run_metrics(
+                stubs,
+                instance=instance,
+                campaign=campaign,
+                window=window,
+                step=step,
+                watching=watch,
+                as_json=as_json,
+            ),
+        )
+
+
+@app.command()
+def top(
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show which instances and campaigns send now, what stops them and what waits, until Ctrl-C; once in a pipe."""
+    from console.top import top as run_top
+
+    with suppress(KeyboardInterrupt):
+        _call(data_dir, organization, lambda stubs: run_top(stubs, as_json=as_json))
 
 
 @app.command()

@@ -21,7 +21,8 @@ from console.provision import INSTANCES, provision, read_numbers, suppress
 from console.submission import RowResult, submit
 from console.system import System, running_system
 from console.up import grpcurl_line
-from console.views import controls_table, metrics_tables, timeline_table
+from console.views import controls_table, timeline_table
+from console.views_metrics import metrics_tables
 from kernel.ids import uuid7
 from whatlead.audit.v1 import metrics_pb2, timeline_pb2
 from whatlead.control.v1 import control_pb2

@@ -12,13 +12,12 @@ from console.connection import Clients
 from console.leads import read_leads
 from console.output import on_terminal, show, table
 from console.submission import ResultFile, submit
-from console.views import intent_tables, metrics_tables, timeline_table
+from console.views import intent_tables, timeline_table
 from kernel.errors import not_found
-from whatlead.audit.v1 import metrics_pb2, timeline_pb2
+from whatlead.audit.v1 import timeline_pb2
 from whatlead.gate.v1 import gate_pb2
 
 _CALL_SECONDS = 30.0
-_WATCH_SECONDS = 2.0
 
 
 async def submit_file(
@@ -79,27 +78,3 @@ async def timeline(clients: Clients, name: str, *, as_json: bool) -> None:
     request = timeline_pb2.GetMessageIntentTimelineRequest(intent_id=await find_intent(clients, name))
     answer = await clients.timelines.GetMessageIntentTimeline(request, timeout=_CALL_SECONDS)
     show(answer, timeline_table(answer), as_is=as_json)
-
-
-async def metrics(clients: Clients, *, instance: str, campaign: str, window: int, watch: bool, as_json: bool) -> None:
-    """Show the numbers of the organization or of one instance, once or every 2 s."""
-    while True:
-        answer: metrics_pb2.GetInstanceMetricsResponse | metrics_pb2.GetOrganizationMetricsResponse
-        if instance:
-            answer = await clients.metrics.GetInstanceMetrics(
-                metrics_pb2.GetInstanceMetricsRequest(
-                    instance_id=instance, campaign_id=campaign, window_minutes=window
-                ),
-                timeout=_CALL_SECONDS,
-            )
-        else:
-            answer = await clients.metrics.GetOrganizationMetrics(
-                metrics_pb2.GetOrganizationMetricsRequest(campaign_id=campaign, window_minutes=window),
-                timeout=_CALL_SECONDS,
-            )
-        if watch and on_terminal():
-            Console().clear()
-        show(answer, *metrics_tables(instance or "organization", answer), as_is=as_json)
-        if not watch:
-            return
-        await asyncio.sleep(_WATCH_SECONDS)

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.table import Table
 
 from console.output import table
-from whatlead.audit.v1 import event_pb2, metrics_pb2, timeline_pb2
+from whatlead.audit.v1 import event_pb2, timeline_pb2
 from whatlead.control.v1 import control_pb2
 from whatlead.gate.v1 import intent_pb2
 
@@ -142,50 +142,3 @@ def timeline_table(timeline: timeline_pb2.GetMessageIntentTimelineResponse) -> T
     ]
     rows += [(f"({number})", "-", "", "PENDING", "still on its way") for number in timeline.pending_sequences]
     return table(f"{timeline.intent_id}: {timeline.answer}", ("", "when", "", "event", "what"), rows)
-
-
-def volume_rows(volume: metrics_pb2.Volume) -> list[tuple[str, int, str]]:
-    """One line a kind of event: total and per hour."""
-    return [
-        (field.name, getattr(volume, field.name).total, f"{getattr(volume, field.name).per_hour:,.1f}")
-        for field in metrics_pb2.Volume.DESCRIPTOR.fields
-    ]
-
-
-def metrics_tables(
-    title: str, metrics: metrics_pb2.GetInstanceMetricsResponse | metrics_pb2.GetOrganizationMetricsResponse
-) -> list[Table]:
-    """Volume, reasons, times and saturation; for an organization also its instances and backlog."""
-    window = f"{moment(metrics.window.start_time)} to {moment(metrics.window.end_time)}"
-    reasons = [
-        (kind, reason.reason, reason.total)
-        for kind, counts in (
-            ("blocked", metrics.blocked_by_reason),
-            ("queued", metrics.queued_by_reason),
-            ("failed", metrics.failed_by_reason),
-        )
-        for reason in counts
-    ]
-    limits = metrics.saturation
-    facts = [
-        (
-            "time to send from approval",
-            f"{seconds(metrics.from_approval.average)} (average of {metrics.from_approval.count})",
-        ),
-        ("time to send from submission", f"{seconds(metrics.from_submission.average)}"),
-        ("cooldowns triggered", metrics.cooldowns_triggered),
-        ("saturation", f"{limits.ratio:.0%} of {limits.limit}" if limits.limit else "no limit applies"),
-    ]
-    tables = [
-        table(f"{title}, {window}", ("messages", "total", "per hour"), volume_rows(metrics.volume)),
-        table("reasons", ("", "reason", "total"), reasons),
-        table("", ("", ""), facts),
-    ]
-    if isinstance(metrics, metrics_pb2.GetOrganizationMetricsResponse):
-        shares = [(one.instance_id or "-", one.sent, f"{one.share:.1%}") for one in metrics.instances if one.sent]
-        backlog = [(one.producer, one.waiting, seconds(one.oldest_age)) for one in metrics.backlogs]
-        tables += [
-            table("instances", ("instance", "sent", "share"), shares),
-            table("backlog", ("waits in", "messages", "oldest"), backlog),
-        ]
-    return tables

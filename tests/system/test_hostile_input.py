@@ -1,5 +1,6 @@
 """Hostile input at the edge of a running system: clear errors that name the field or line, and nothing half-written."""
 
+import json
 import os
 import subprocess
 import sys
@@ -121,3 +122,6 @@ async def test_the_command_does_an_operators_day(tmp_path: Path) -> None:
         assert "Sent" in whatlead(acme, "timeline", "campaign-1-00007").stdout
         assert "rules" in whatlead(acme, "explain", "campaign-1-00007").stdout
         assert '"total": "40"' in whatlead(acme, "metrics").stdout
+        assert '"total": "40"' in whatlead(acme, "metrics", "--step", "44640").stdout
+        (campaign,) = json.loads(whatlead(acme, "top").stdout)["campaigns"]
+        assert (campaign["id"], campaign["state"], campaign["waiting"]) == ("campaign-1", "paused: a drill", 0)
