@@ -85,6 +85,7 @@ TABLE: dict[str, Grant] = {
     "/whatlead.audit.v1.EventService/ListEvents": _MANAGER,
     "/whatlead.audit.v1.EventService/WatchEvents": _MANAGER,
     "/whatlead.audit.v1.TimelineService/GetMessageIntentTimeline": _MANAGER,
+    "/whatlead.audit.v1.TimelineService/GetPauseTimeline": _MANAGER,
     "/whatlead.audit.v1.MetricsService/GetInstanceMetrics": _MANAGER,
     "/whatlead.audit.v1.MetricsService/GetOrganizationMetrics": Grant(roles=_MANAGERS | _PLATFORM),
     "/whatlead.audit.v1.MetricsService/GetMetricsSeries": _MANAGER,

@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from audit.application.explain import explain_intent
+from audit.application.explain import explain_intent, explain_pause
 from audit.application.measure import measure_instance, measure_organization, measure_parts, measure_series
 from audit.application.partitions import keep_partitions_ahead
 from audit.application.record_events import record_events
 from audit.application.watching import Announcements
 from audit.grpc_api import EventApi, TimelineApi
 from audit.infrastructure.parsing import parse
+from audit.infrastructure.postgres_lives import PostgresLives
 from audit.infrastructure.postgres_log import PostgresEventLog
-from audit.infrastructure.postgres_reads import PostgresLists, PostgresLives
+from audit.infrastructure.postgres_reads import PostgresLists
 from audit.infrastructure.postgres_sums import PostgresSums
 from audit.metrics_api import MetricsApi
 from audit.settings import AuditSettings
@@ -42,7 +43,10 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
         page=PostgresLists(database).newest,
         announcements=announcements,
     )
-    timelines = TimelineApi(explain=partial(explain_intent, lives=lives, clock=clock))
+    timelines = TimelineApi(
+        explain=partial(explain_intent, lives=lives, clock=clock),
+        explain_pause=partial(explain_pause, pauses=lives),
+    )
     metrics = MetricsApi(
         measure_instance=partial(measure_instance, sums=sums, clock=clock),
         measure_organization=partial(measure_organization, sums=sums, clock=clock),

@@ -10,12 +10,14 @@ import structlog
 from audit.application.record_events import Kept
 from audit.application.watching import Announcements
 from audit.domain.arrival import CONFLICTING_DUPLICATE, Refused
+from audit.domain.stop import Stop
 from audit.domain.timeline import Timeline
 from audit.infrastructure.parsing import TYPES
 from audit.infrastructure.postgres_reads import EARLIEST, LAST_ID, LATEST, Listing, Stored
 from audit.infrastructure.wire import (
     asked_moment,
     no_zero_bytes,
+    pause_response,
     stored_event,
     timeline_response,
 )
@@ -121,8 +123,14 @@ class EventApi(event_pb2_grpc.EventServiceServicer):
 class TimelineApi(timeline_pb2_grpc.TimelineServiceServicer):
     """TimelineService."""
 
-    def __init__(self, *, explain: Callable[..., Awaitable[Timeline]]) -> None:
+    def __init__(
+        self,
+        *,
+        explain: Callable[..., Awaitable[Timeline]],
+        explain_pause: Callable[..., Awaitable[Stop]],
+    ) -> None:
         self._explain = explain
+        self._explain_pause = explain_pause
 
     async def GetMessageIntentTimeline(  # noqa: N802
         self, request: timeline_pb2.GetMessageIntentTimelineRequest, context: Context
@@ -136,6 +144,20 @@ class TimelineApi(timeline_pb2_grpc.TimelineServiceServicer):
         organization_id = current_caller().organization_id
         timeline = await self._explain(organization_id=organization_id, intent_id=intent_id)
         return timeline_response(str(intent_id), timeline)
+
+    async def GetPauseTimeline(  # noqa: N802
+        self, request: timeline_pb2.GetPauseTimelineRequest, context: Context
+    ) -> timeline_pb2.GetPauseTimelineResponse:
+        """Tell when sending really stopped for a pause that concerns the caller's organization."""
+        no_zero_bytes(campaign_id=request.campaign_id, instance_id=request.instance_id)
+        stop = await self._explain_pause(
+            organization_id=current_caller().organization_id,
+            control_id=request.control_id.lower(),
+            campaign_id=request.campaign_id,
+            instance_id=request.instance_id,
+        )
+        note(control_id=stop.control_id)
+        return pause_response(stop)
 
 
 def _alarm(refused: Refused, peer: str) -> None:

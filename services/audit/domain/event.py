@@ -55,6 +55,8 @@ class Decision:
     number: int = 0
     rule: str = ""
     binding_limiter: str = ""
+    binding_used: float = 0.0
+    binding_max: float = 0.0
     policy_version: int = 0
     earliest_time: datetime | None = None
     tightest_limit: str = ""
@@ -66,12 +68,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try to send. `began_at` is none if no request began to leave, or if it was cut off."""
+    """One try to send, from `taken_at` on. `began_at` is none if no request began to leave, or if it was cut off."""
 
     number: int = 0
     provider: str = ""
     provider_code: str = ""
     provider_message_id: str = ""
+    taken_at: datetime | None = None
     began_at: datetime | None = None
     ended_at: datetime | None = None
     next_attempt_at: datetime | None = None

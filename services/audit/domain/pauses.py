@@ -47,6 +47,7 @@ class KnownPause:
     actor: str
     paused_until: datetime | None
     began_at: datetime
+    fenced_at: datetime | None = None
     ended_at: datetime | None
     slowly: Slowly | None = None
 
@@ -111,6 +112,7 @@ def _put_together(parts: list[tuple[Event, Pause]]) -> KnownPause:
         actor=event.actor if begun else "",
         paused_until=pause.paused_until,
         began_at=min(detail.paused_at or part.occurred_at for part, detail in parts),
+        fenced_at=next((detail.fenced_at for _, detail in parts if detail.fenced_at is not None), None),
         ended_at=min((part.occurred_at for part, _ in parts if part.type in _ENDED), default=None),
         slowly=_slowly(by_type),
     )

@@ -61,8 +61,11 @@ def _decided(event: Event, decision: Decision) -> str:
     grounds = [f"decision {decision.number}, policy version {decision.policy_version}"]
     if decision.rule:
         grounds.insert(0, f"rule {decision.rule}")
+    if event.actor not in ("", "system"):
+        grounds.append(f"submitted by {event.actor}")
     if decision.binding_limiter and decision.binding_limiter != decision.tightest_limit:
-        grounds.append(f"bound by {decision.binding_limiter}")
+        share = f" {number(decision.binding_used)} of {number(decision.binding_max)}" if decision.binding_max else ""
+        grounds.append(f"bound by {decision.binding_limiter}{share}")
     if decision.tightest_limit:
         used, limit = number(decision.tightest_used), number(decision.tightest_max)
         grounds.append(f"{decision.tightest_limit} {used} of {limit}")

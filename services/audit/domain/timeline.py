@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, islice, pairwise
 
 from audit.domain.answer import Standing, answer, settled_at
 from audit.domain.event import Event
 from audit.domain.pauses import known_pauses
+from audit.domain.phases import Phase, phases
 from audit.domain.summary import summarise
 
 MOST_PENDING = 1_000
+FIRST_EVENTS = 20
+NEWEST_EVENTS = 180
+NEWEST_AROUND = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +24,14 @@ class Recorded:
     event: Event
     body: bytes
     recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Events in any order; `whole` is false where some are left out: between the oldest and newest, or the oldest."""
+
+    events: Sequence[Recorded]
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """Everything known of an intent's life, in order."""
+    """What is known of an intent's life, in order. `omitted` is the first and the last number left out, if any are."""
 
     standing: Standing
     answer: str
@@ -41,6 +54,9 @@ class Timeline:
     pending_sequences: tuple[int, ...]
     campaign_id: str
     instance_id: str
+    phases: tuple[Phase, ...]
+    omitted: tuple[int, int] | None
+    context_omitted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,35 +80,42 @@ def surroundings(own: Sequence[Recorded], *, created_at: datetime, now: datetime
     )
 
 
-def assemble(own: Sequence[Recorded], around: Sequence[Recorded], *, now: datetime) -> Timeline:
+def assemble(own: Read, around: Read, *, now: datetime) -> Timeline:
     """Order an intent's events by sequence, merge in by time what was around it, and say where it stands.
 
     `own` is not empty.
     """
-    ordered = _in_order(own)
-    events = [recorded.event for recorded in ordered]
-    missing = pending_sequences(events)
-    verdict = answer(events, known_pauses(one.event for one in around), pending=len(missing), now=now)
+    ordered = _in_order(own.events)
+    events, scopes = [recorded.event for recorded in ordered], [one.event for one in around.events]
+    omitted = None if own.whole else _left_out(events)
+    missing = pending_sequences(events, omitted)
+    verdict = answer(events, known_pauses(scopes), pending=len(missing), now=now)
     return Timeline(
         standing=verdict.standing,
         answer=verdict.text,
-        entries=_entries(ordered, around),
+        entries=_entries(ordered, around.events),
         pending_sequences=missing,
         campaign_id=_newest([event.campaign_id for event in events]),
         instance_id=_newest([event.instance_id for event in events]),
+        phases=phases(events, scopes, broken_at=omitted[1] + 1 if omitted else 0),
+        omitted=omitted,
+        context_omitted=not around.whole,
     )
 
 
-def pending_sequences(own: Sequence[Event]) -> tuple[int, ...]:
-    """Return the numbers missing below the highest that arrived; at most a thousand."""
+def pending_sequences(own: Sequence[Event], omitted: tuple[int, int] | None = None) -> tuple[int, ...]:
+    """Return the numbers missing below the highest that arrived, but for those left out; at most a thousand."""
     seen = {event.sequence for event in own if event.sequence > 0}
-    missing: list[int] = []
-    for sequence in range(1, max(seen, default=0)):
-        if len(missing) == MOST_PENDING:
-            break
-        if sequence not in seen:
-            missing.append(sequence)
-    return tuple(missing)
+    first, last = omitted or (1, 0)
+    expected = chain(range(1, first), range(last + 1, max(seen, default=0)))
+    return tuple(islice((sequence for sequence in expected if sequence not in seen), MOST_PENDING))
+
+
+def _left_out(ordered: Sequence[Event]) -> tuple[int, int] | None:
+    """Return the widest gap between neighbouring numbers: there the oldest events end and the newest begin."""
+    numbers = [event.sequence for event in ordered if event.sequence > 0]
+    gaps = [(after - before, before + 1, after - 1) for before, after in pairwise(numbers) if after > before + 1]
+    return max(gaps)[1:] if gaps else None
 
 
 def _in_order(own: Sequence[Recorded]) -> list[Recorded]:

@@ -52,6 +52,11 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def instant(at: datetime) -> str:
+    """Write a time to the millisecond, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d} UTC"
+
+
 def until(at: datetime | None, otherwise: str = "") -> str:
     """Write ` until …`, or what stands for it where there is no time."""
     if at is not None:

@@ -20,6 +20,8 @@ from audit.domain.event import (
     Pause,
     Subject,
 )
+from audit.domain.phases import Phase, PhaseKind
+from audit.domain.stop import Stop
 from audit.domain.timeline import Entry, Recorded, Timeline
 from audit.infrastructure.parsing import AGGREGATES, LAST_SECOND, TYPES
 from kernel.errors import Violation, invalid
@@ -27,6 +29,7 @@ from whatlead.audit.v1 import event_pb2, timeline_pb2
 
 TYPE_NUMBERS = {event_type: number for number, event_type in TYPES.items()}
 STANDINGS = {one: timeline_pb2.Standing.Value(f"STANDING_{one.value}") for one in Standing}
+PHASES = {one: timeline_pb2.PhaseKind.Value(f"PHASE_KIND_{one.value}") for one in PhaseKind}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -149,6 +152,8 @@ def _decision(message: event_pb2.DecisionDetail) -> Decision:
         number=message.number,
         rule=message.rule,
         binding_limiter=message.binding_limiter,
+        binding_used=message.binding_used,
+        binding_max=message.binding_max,
         policy_version=message.policy_version,
         earliest_time=_moment(message, "earliest_time"),
         tightest_limit=message.tightest_limit,
@@ -165,6 +170,7 @@ def _attempt(message: event_pb2.AttemptDetail) -> Attempt:
         provider=message.provider,
         provider_code=message.provider_code,
         provider_message_id=message.provider_message_id,
+        taken_at=_moment(message, "taken_at"),
         began_at=_moment(message, "began_at"),
         ended_at=_moment(message, "ended_at"),
         next_attempt_at=_moment(message, "next_attempt_at"),
@@ -180,6 +186,7 @@ def stored_event(body: bytes, recorded_at: datetime) -> event_pb2.StoredEvent:
 
 def timeline_response(intent_id: str, timeline: Timeline) -> timeline_pb2.GetMessageIntentTimelineResponse:
     """Write a timeline."""
+    first, last = timeline.omitted or (0, 0)
     return timeline_pb2.GetMessageIntentTimelineResponse(
         intent_id=intent_id,
         standing=STANDINGS[timeline.standing],
@@ -188,14 +195,46 @@ def timeline_response(intent_id: str, timeline: Timeline) -> timeline_pb2.GetMes
         pending_sequences=timeline.pending_sequences,
         campaign_id=timeline.campaign_id,
         instance_id=timeline.instance_id,
+        phases=[_phase(phase) for phase in timeline.phases],
+        omitted_sequences=timeline_pb2.SequenceRange(first=first, last=last) if last else None,
+        context_omitted=timeline.context_omitted,
+    )
+
+
+def pause_response(stop: Stop) -> timeline_pb2.GetPauseTimelineResponse:
+    """Write the story of a pause."""
+    last = stop.last
+    return timeline_pb2.GetPauseTimelineResponse(
+        control_id=stop.control_id,
+        answer=stop.answer,
+        entries=[_entry(entry) for entry in stop.entries],
+        last_send=timeline_pb2.LastSend(
+            began_at=stamp(last.began_at), outcome=event_pb2.OperationalEvent.FromString(last.outcome.body)
+        )
+        if last is not None
+        else None,
+        begun_before_fence=stop.begun_before_fence,
+        begun_after_fence=stop.begun_after_fence,
+        unaccounted=stop.unaccounted,
+        partial=stop.partial,
+    )
+
+
+def _phase(phase: Phase) -> timeline_pb2.Phase:
+    return timeline_pb2.Phase(
+        kind=PHASES[phase.kind],
+        start_time=stamp(phase.start),
+        end_time=None if phase.end is None else stamp(phase.end),
+        label=phase.label,
     )
 
 
 def _entry(entry: Entry) -> timeline_pb2.TimelineEntry:
-    return timeline_pb2.TimelineEntry(
-        event=event_pb2.OperationalEvent.FromString(entry.recorded.body),
+    written = timeline_pb2.TimelineEntry(
         context=entry.context,
         since_previous=None if entry.since_previous is None else span(entry.since_previous),
         summary=entry.summary,
         recorded_at=stamp(entry.recorded.recorded_at),
     )
+    written.event.MergeFromString(entry.recorded.body)
+    return written

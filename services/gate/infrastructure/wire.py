@@ -112,6 +112,8 @@ def _detail(message: Message, recorded: Recorded, decision: Decision) -> event_p
         approved_until=stamp(decision.approved_until),
         reference=message.reference,
         request_id=message.request_id,
+        binding_used=(decisive.used or 0) if decisive is not None else 0,
+        binding_max=(decisive.limit or 0) if decisive is not None else 0,
     )
 
 

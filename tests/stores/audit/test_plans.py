@@ -1,4 +1,4 @@
-"""The plans of what is asked often: timeline, list and metrics go by index and never through the whole log."""
+"""The plans of what is asked often: lists and metrics go by index and never through the whole log."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,10 +8,9 @@ import pytest
 from tests.postgres import Databases
 from tests.stores.audit.facts import NOW
 
-from audit.infrastructure.postgres_reads import LAST_ID, floor_of, floor_of_intent, queries
+from audit.infrastructure.postgres_reads import LAST_ID, floor_of, queries
 from audit.infrastructure.postgres_sums import edges
 from chassis.database import Database, Query
-from kernel.ids import uuid7_at
 
 # The log is filled from the week before last to the end of this one: three whole partitions, whatever day it is.
 FILL = """
@@ -89,34 +88,6 @@ def check(nodes: list[dict[str, Any]], *, table: str, index: str, most_rows: int
 def touched_by(node: dict[str, Any]) -> float:
     """Return how many rows a node read, those that it threw away included."""
     return float((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
-
-
-async def test_the_timeline_reads_a_few_rows_of_the_partitions_since_the_intent(database: Database) -> None:
-    intent_id = uuid7_at(NOW - timedelta(days=NOW.weekday()))
-    nodes = await nodes_of(
-        database,
-        queries.read_intent,
-        organization_id="org-0",
-        intent_id="intent-7000",
-        floor=floor_of_intent(intent_id),
-    )
-    check(nodes, table="operational_event", index="organization_id_aggregate_id", most_rows=10)
-    ahead = [node for node in nodes if node.get("Relation Name", "").startswith("operational_event_2")]
-    assert len(ahead) <= 8 + 2
-
-
-async def test_what_was_around_is_found_by_place_and_fetched_by_id(database: Database) -> None:
-    nodes = await nodes_of(
-        database,
-        queries.read_surroundings,
-        organization_ids=["", "org-3", "org-3", "org-3"],
-        scopes=["PLATFORM", "ORGANIZATION", "CAMPAIGN", "INSTANCE"],
-        targets=["", "", "c-3", "inst-3"],
-        start=NOW - timedelta(days=3),
-        end=NOW,
-    )
-    check(nodes, table="scope_interval", index="scope_interval_target", most_rows=60)
-    check(nodes, table="operational_event", index="_pkey", most_rows=60)
 
 
 @pytest.mark.parametrize("aggregate_id", ["", "intent-100"])

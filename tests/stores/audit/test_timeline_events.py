@@ -11,7 +11,7 @@ from tests.stores.audit.facts import NOW, StillClock, about, message, paused, re
 from audit.application.explain import explain_intent
 from audit.domain.answer import Standing
 from audit.domain.timeline import Timeline
-from audit.infrastructure.postgres_reads import PostgresLives
+from audit.infrastructure.postgres_lives import PostgresLives
 from chassis.database import Database
 from kernel.errors import Failure, Kind
 from kernel.ids import uuid7, uuid7_at

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from audit.domain.answer import Standing
 from audit.domain.event import Attempt, Decision, Event, EventType, Note, Pause
-from audit.domain.timeline import MOST_PENDING, Recorded, assemble, surroundings
+from audit.domain.timeline import MOST_PENDING, Read, Recorded, Timeline, surroundings
+from audit.domain.timeline import assemble as assemble_reads
 
 T = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -22,6 +23,11 @@ def recorded(kind: str, sequence: int, at: float, **fields: object) -> Recorded:
         **fields,  # type: ignore[arg-type]
     )
     return Recorded(event=event, body=b"", recorded_at=T)
+
+
+def assemble(own: list[Recorded], around: list[Recorded], *, now: datetime, whole: bool = True) -> Timeline:
+    """Assemble what was read whole, or of a long life the two ends."""
+    return assemble_reads(Read(events=own, whole=whole), Read(events=around), now=now)
 
 
 APPROVED = recorded("MESSAGE_APPROVED", 1, 0, instance_id="inst-sp-1", campaign_id="c", detail=Decision())
@@ -63,6 +69,15 @@ def test_gaps_in_the_sequence_are_pending(arrived: set[int]) -> None:
 
 def test_an_absurd_sequence_does_not_make_an_endless_list() -> None:
     assert len(assemble([recorded("MESSAGE_HELD", 2**31 - 1, 0)], [], now=T).pending_sequences) == MOST_PENDING
+
+
+def test_what_is_left_out_of_a_long_life_is_no_gap() -> None:
+    numbers = [1, 2, 4, *range(2**31 - 20, 2**31 - 1)]
+    own = [recorded("MESSAGE_HELD", number, place) for place, number in enumerate(numbers)]
+    timeline = assemble(own, [], now=T, whole=False)
+    assert timeline.omitted == (5, 2**31 - 21)
+    assert timeline.pending_sequences == (3,)
+    assert assemble(own, [], now=T).omitted is None
 
 
 def test_an_own_event_without_a_number_goes_by_time_and_is_no_context() -> None:

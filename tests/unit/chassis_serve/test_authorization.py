@@ -68,6 +68,7 @@ MEMBER_MAY_NOT = [
     "audit.v1.EventService/ListEvents",
     "audit.v1.EventService/WatchEvents",
     "audit.v1.TimelineService/GetMessageIntentTimeline",
+    "audit.v1.TimelineService/GetPauseTimeline",
     "audit.v1.MetricsService/GetInstanceMetrics",
     "audit.v1.MetricsService/GetOrganizationMetrics",
     "audit.v1.MetricsService/GetMetricsSeries",

@@ -332,6 +332,8 @@ class DecisionDetail(_message.Message):
     APPROVED_UNTIL_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    BINDING_USED_FIELD_NUMBER: _builtins.int
+    BINDING_MAX_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Its number."""
     rule: _builtins.str
@@ -352,6 +354,10 @@ class DecisionDetail(_message.Message):
     """The caller's own name for the intent."""
     request_id: _builtins.str
     """The caller's request id."""
+    binding_used: _builtins.float
+    """How much of `binding_limiter` was used …"""
+    binding_max: _builtins.float
+    """… and how much there is; 0 where no limit decided."""
     @_builtins.property
     def earliest_time(self) -> _timestamp_pb2.Timestamp:
         """When it is decided again, or may be sent."""
@@ -380,10 +386,12 @@ class DecisionDetail(_message.Message):
         approved_until: _timestamp_pb2.Timestamp | None = ...,
         reference: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        binding_used: _builtins.float = ...,
+        binding_max: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["approved_until", b"approved_until", "earliest_time", b"earliest_time", "submitted_at", b"submitted_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_until", b"approved_until", "binding_limiter", b"binding_limiter", "control_version", b"control_version", "earliest_time", b"earliest_time", "number", b"number", "policy_version", b"policy_version", "reference", b"reference", "request_id", b"request_id", "rule", b"rule", "submitted_at", b"submitted_at", "tightest_limit", b"tightest_limit", "tightest_max", b"tightest_max", "tightest_used", b"tightest_used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_until", b"approved_until", "binding_limiter", b"binding_limiter", "binding_max", b"binding_max", "binding_used", b"binding_used", "control_version", b"control_version", "earliest_time", b"earliest_time", "number", b"number", "policy_version", b"policy_version", "reference", b"reference", "request_id", b"request_id", "rule", b"rule", "submitted_at", b"submitted_at", "tightest_limit", b"tightest_limit", "tightest_max", b"tightest_max", "tightest_used", b"tightest_used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

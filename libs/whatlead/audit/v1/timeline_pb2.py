@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from whatlead.audit.v1 import event_pb2 as whatlead_dot_audit_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n whatlead/audit/v1/timeline.proto\x12\x11whatlead.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dwhatlead/audit/v1/event.proto\">\n\x1fGetMessageIntentTimelineRequest\x12\x1b\n\tintent_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xc9\x01\n\rTimelineEntry\x12\x32\n\x05\x65vent\x18\x01 \x01(\x0b\x32#.whatlead.audit.v1.OperationalEvent\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x08\x12\x31\n\x0esince_previous\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12/\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xec\x01\n GetMessageIntentTimelineResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12-\n\x08standing\x18\x02 \x01(\x0e\x32\x1b.whatlead.audit.v1.Standing\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12\x31\n\x07\x65ntries\x18\x04 \x03(\x0b\x32 .whatlead.audit.v1.TimelineEntry\x12\x19\n\x11pending_sequences\x18\x05 \x03(\x04\x12\x13\n\x0b\x63\x61mpaign_id\x18\x06 \x01(\t\x12\x13\n\x0binstance_id\x18\x07 \x01(\t*z\n\x08Standing\x12\x18\n\x14STANDING_UNSPECIFIED\x10\x00\x12\x11\n\rSTANDING_SENT\x10\x01\x12\x15\n\x11STANDING_NOT_SENT\x10\x02\x12\x14\n\x10STANDING_WAITING\x10\x03\x12\x14\n\x10STANDING_UNKNOWN\x10\x04\x32\x97\x01\n\x0fTimelineService\x12\x83\x01\n\x18GetMessageIntentTimeline\x12\x32.whatlead.audit.v1.GetMessageIntentTimelineRequest\x1a\x33.whatlead.audit.v1.GetMessageIntentTimelineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n whatlead/audit/v1/timeline.proto\x12\x11whatlead.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dwhatlead/audit/v1/event.proto\">\n\x1fGetMessageIntentTimelineRequest\x12\x1b\n\tintent_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xc9\x01\n\rTimelineEntry\x12\x32\n\x05\x65vent\x18\x01 \x01(\x0b\x32#.whatlead.audit.v1.OperationalEvent\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x08\x12\x31\n\x0esince_previous\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12/\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x01\n\x05Phase\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.whatlead.audit.v1.PhaseKind\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05label\x18\x04 \x01(\t\"\xec\x02\n GetMessageIntentTimelineResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12-\n\x08standing\x18\x02 \x01(\x0e\x32\x1b.whatlead.audit.v1.Standing\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12\x31\n\x07\x65ntries\x18\x04 \x03(\x0b\x32 .whatlead.audit.v1.TimelineEntry\x12\x19\n\x11pending_sequences\x18\x05 \x03(\x04\x12\x13\n\x0b\x63\x61mpaign_id\x18\x06 \x01(\t\x12\x13\n\x0binstance_id\x18\x07 \x01(\t\x12(\n\x06phases\x18\x08 \x03(\x0b\x32\x18.whatlead.audit.v1.Phase\x12;\n\x11omitted_sequences\x18\t \x01(\x0b\x32 .whatlead.audit.v1.SequenceRange\x12\x17\n\x0f\x63ontext_omitted\x18\n \x01(\x08\",\n\rSequenceRange\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0c\n\x04last\x18\x02 \x01(\x04\"\x8d\x01\n\x17GetPauseTimelineRequest\x12\x1e\n\ncontrol_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12 \n\x0b\x63\x61mpaign_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x12 \n\x0binstance_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x42\x0e\n\x05pause\x12\x05\xbaH\x02\x08\x01\"\xfe\x01\n\x18GetPauseTimelineResponse\x12\x12\n\ncontrol_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\x12\x31\n\x07\x65ntries\x18\x03 \x03(\x0b\x32 .whatlead.audit.v1.TimelineEntry\x12.\n\tlast_send\x18\x04 \x01(\x0b\x32\x1b.whatlead.audit.v1.LastSend\x12\x1a\n\x12\x62\x65gun_before_fence\x18\x05 \x01(\r\x12\x19\n\x11\x62\x65gun_after_fence\x18\x06 \x01(\r\x12\x13\n\x0bunaccounted\x18\x07 \x01(\r\x12\x0f\n\x07partial\x18\x08 \x01(\x08\"n\n\x08LastSend\x12,\n\x08\x62\x65gan_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x07outcome\x18\x02 \x01(\x0b\x32#.whatlead.audit.v1.OperationalEvent*z\n\x08Standing\x12\x18\n\x14STANDING_UNSPECIFIED\x10\x00\x12\x11\n\rSTANDING_SENT\x10\x01\x12\x15\n\x11STANDING_NOT_SENT\x10\x02\x12\x14\n\x10STANDING_WAITING\x10\x03\x12\x14\n\x10STANDING_UNKNOWN\x10\x04*\x94\x02\n\tPhaseKind\x12\x1a\n\x16PHASE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12PHASE_KIND_DECIDED\x10\x01\x12\x15\n\x11PHASE_KIND_QUEUED\x10\x02\x12\x16\n\x12PHASE_KIND_WAITING\x10\x03\x12\x13\n\x0fPHASE_KIND_HELD\x10\x04\x12\x16\n\x12PHASE_KIND_ATTEMPT\x10\x05\x12\x17\n\x13PHASE_KIND_PROVIDER\x10\x06\x12\x17\n\x13PHASE_KIND_DELIVERY\x10\x07\x12\x16\n\x12PHASE_KIND_READING\x10\x08\x12\x14\n\x10PHASE_KIND_PAUSE\x10\t\x12\x17\n\x13PHASE_KIND_COOLDOWN\x10\n2\x84\x02\n\x0fTimelineService\x12\x83\x01\n\x18GetMessageIntentTimeline\x12\x32.whatlead.audit.v1.GetMessageIntentTimelineRequest\x1a\x33.whatlead.audit.v1.GetMessageIntentTimelineResponse\x12k\n\x10GetPauseTimeline\x12*.whatlead.audit.v1.GetPauseTimelineRequest\x1a+.whatlead.audit.v1.GetPauseTimelineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,14 +37,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETMESSAGEINTENTTIMELINEREQUEST'].fields_by_name['intent_id']._loaded_options = None
   _globals['_GETMESSAGEINTENTTIMELINEREQUEST'].fields_by_name['intent_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_STANDING']._serialized_start=687
-  _globals['_STANDING']._serialized_end=809
+  _globals['_GETPAUSETIMELINEREQUEST'].oneofs_by_name['pause']._loaded_options = None
+  _globals['_GETPAUSETIMELINEREQUEST'].oneofs_by_name['pause']._serialized_options = b'\272H\002\010\001'
+  _globals['_GETPAUSETIMELINEREQUEST'].fields_by_name['control_id']._loaded_options = None
+  _globals['_GETPAUSETIMELINEREQUEST'].fields_by_name['control_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETPAUSETIMELINEREQUEST'].fields_by_name['campaign_id']._loaded_options = None
+  _globals['_GETPAUSETIMELINEREQUEST'].fields_by_name['campaign_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_GETPAUSETIMELINEREQUEST'].fields_by_name['instance_id']._loaded_options = None
+  _globals['_GETPAUSETIMELINEREQUEST'].fields_by_name['instance_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_STANDING']._serialized_start=1537
+  _globals['_STANDING']._serialized_end=1659
+  _globals['_PHASEKIND']._serialized_start=1662
+  _globals['_PHASEKIND']._serialized_end=1938
   _globals['_GETMESSAGEINTENTTIMELINEREQUEST']._serialized_start=180
   _globals['_GETMESSAGEINTENTTIMELINEREQUEST']._serialized_end=242
   _globals['_TIMELINEENTRY']._serialized_start=245
   _globals['_TIMELINEENTRY']._serialized_end=446
-  _globals['_GETMESSAGEINTENTTIMELINERESPONSE']._serialized_start=449
-  _globals['_GETMESSAGEINTENTTIMELINERESPONSE']._serialized_end=685
-  _globals['_TIMELINESERVICE']._serialized_start=812
-  _globals['_TIMELINESERVICE']._serialized_end=963
+  _globals['_PHASE']._serialized_start=449
+  _globals['_PHASE']._serialized_end=609
+  _globals['_GETMESSAGEINTENTTIMELINERESPONSE']._serialized_start=612
+  _globals['_GETMESSAGEINTENTTIMELINERESPONSE']._serialized_end=976
+  _globals['_SEQUENCERANGE']._serialized_start=978
+  _globals['_SEQUENCERANGE']._serialized_end=1022
+  _globals['_GETPAUSETIMELINEREQUEST']._serialized_start=1025
+  _globals['_GETPAUSETIMELINEREQUEST']._serialized_end=1166
+  _globals['_GETPAUSETIMELINERESPONSE']._serialized_start=1169
+  _globals['_GETPAUSETIMELINERESPONSE']._serialized_end=1423
+  _globals['_LASTSEND']._serialized_start=1425
+  _globals['_LASTSEND']._serialized_end=1535
+  _globals['_TIMELINESERVICE']._serialized_start=1941
+  _globals['_TIMELINESERVICE']._serialized_end=2201
 # @@protoc_insertion_point(module_scope)

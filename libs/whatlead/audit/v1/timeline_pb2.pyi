@@ -54,6 +54,62 @@ STANDING_UNKNOWN: Standing.ValueType  # 4
 """It is being sent, or nobody knows yet whether it was."""
 Global___Standing: _TypeAlias = Standing  # noqa: Y015
 
+class _PhaseKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PhaseKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PhaseKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PHASE_KIND_UNSPECIFIED: _PhaseKind.ValueType  # 0
+    """Never sent."""
+    PHASE_KIND_DECIDED: _PhaseKind.ValueType  # 1
+    """The gate decided: from its submission to the first decision."""
+    PHASE_KIND_QUEUED: _PhaseKind.ValueType  # 2
+    """It waited with the gate to be decided again."""
+    PHASE_KIND_WAITING: _PhaseKind.ValueType  # 3
+    """It waited with the executor to be sent, for its turn or for the next attempt."""
+    PHASE_KIND_HELD: _PhaseKind.ValueType  # 4
+    """It was due and a pause held it."""
+    PHASE_KIND_ATTEMPT: _PhaseKind.ValueType  # 5
+    """An attempt to send it, from taking it to knowing the outcome."""
+    PHASE_KIND_PROVIDER: _PhaseKind.ValueType  # 6
+    """The part of an attempt in which the provider had the request."""
+    PHASE_KIND_DELIVERY: _PhaseKind.ValueType  # 7
+    """From the provider's acceptance to the device."""
+    PHASE_KIND_READING: _PhaseKind.ValueType  # 8
+    """From the device to being read."""
+    PHASE_KIND_PAUSE: _PhaseKind.ValueType  # 9
+    """Context: a pause that overlapped its life."""
+    PHASE_KIND_COOLDOWN: _PhaseKind.ValueType  # 10
+    """Context: a cooldown of its instance."""
+
+class PhaseKind(_PhaseKind, metaclass=_PhaseKindEnumTypeWrapper):
+    """What an intent went through for a time."""
+
+PHASE_KIND_UNSPECIFIED: PhaseKind.ValueType  # 0
+"""Never sent."""
+PHASE_KIND_DECIDED: PhaseKind.ValueType  # 1
+"""The gate decided: from its submission to the first decision."""
+PHASE_KIND_QUEUED: PhaseKind.ValueType  # 2
+"""It waited with the gate to be decided again."""
+PHASE_KIND_WAITING: PhaseKind.ValueType  # 3
+"""It waited with the executor to be sent, for its turn or for the next attempt."""
+PHASE_KIND_HELD: PhaseKind.ValueType  # 4
+"""It was due and a pause held it."""
+PHASE_KIND_ATTEMPT: PhaseKind.ValueType  # 5
+"""An attempt to send it, from taking it to knowing the outcome."""
+PHASE_KIND_PROVIDER: PhaseKind.ValueType  # 6
+"""The part of an attempt in which the provider had the request."""
+PHASE_KIND_DELIVERY: PhaseKind.ValueType  # 7
+"""From the provider's acceptance to the device."""
+PHASE_KIND_READING: PhaseKind.ValueType  # 8
+"""From the device to being read."""
+PHASE_KIND_PAUSE: PhaseKind.ValueType  # 9
+"""Context: a pause that overlapped its life."""
+PHASE_KIND_COOLDOWN: PhaseKind.ValueType  # 10
+"""Context: a cooldown of its instance."""
+Global___PhaseKind: _TypeAlias = PhaseKind  # noqa: Y015
+
 @_typing.final
 class GetMessageIntentTimelineRequest(_message.Message):
     """Names an intent."""
@@ -121,6 +177,44 @@ class TimelineEntry(_message.Message):
 Global___TimelineEntry: _TypeAlias = TimelineEntry  # noqa: Y015
 
 @_typing.final
+class Phase(_message.Message):
+    """A stretch of time, to be drawn as a bar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    kind: Global___PhaseKind.ValueType
+    """What it was."""
+    label: _builtins.str
+    """More, in a few words: what it waited for, which attempt, which pause."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Its beginning."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Its end; unset while it lasts."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___PhaseKind.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "kind", b"kind", "label", b"label", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Phase: _TypeAlias = Phase  # noqa: Y015
+
+@_typing.final
 class GetMessageIntentTimelineResponse(_message.Message):
     """The life of an intent."""
 
@@ -133,6 +227,9 @@ class GetMessageIntentTimelineResponse(_message.Message):
     PENDING_SEQUENCES_FIELD_NUMBER: _builtins.int
     CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    PHASES_FIELD_NUMBER: _builtins.int
+    OMITTED_SEQUENCES_FIELD_NUMBER: _builtins.int
+    CONTEXT_OMITTED_FIELD_NUMBER: _builtins.int
     intent_id: _builtins.str
     """The intent."""
     standing: Global___Standing.ValueType
@@ -143,6 +240,8 @@ class GetMessageIntentTimelineResponse(_message.Message):
     """Its campaign."""
     instance_id: _builtins.str
     """The number it was to be sent from."""
+    context_omitted: _builtins.bool
+    """Whether more pauses or cooldowns overlapped its life than are told; the newest are."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
         """Everything that happened, in order."""
@@ -150,6 +249,14 @@ class GetMessageIntentTimelineResponse(_message.Message):
     @_builtins.property
     def pending_sequences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Numbers of its sequence that have not arrived yet: those events are still on their way."""
+
+    @_builtins.property
+    def phases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Phase]:
+        """What it went through, in order of beginning; context last. It is read from `entries`, so it has the same gaps."""
+
+    @_builtins.property
+    def omitted_sequences(self) -> Global___SequenceRange:
+        """Numbers of its sequence from … to … that are left out because its life is long; 0 and 0 if none are."""
 
     def __init__(
         self,
@@ -161,11 +268,156 @@ class GetMessageIntentTimelineResponse(_message.Message):
         pending_sequences: _abc.Iterable[_builtins.int] | None = ...,
         campaign_id: _builtins.str = ...,
         instance_id: _builtins.str = ...,
+        phases: _abc.Iterable[Global___Phase] | None = ...,
+        omitted_sequences: Global___SequenceRange | None = ...,
+        context_omitted: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["omitted_sequences", b"omitted_sequences"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "campaign_id", b"campaign_id", "entries", b"entries", "instance_id", b"instance_id", "intent_id", b"intent_id", "pending_sequences", b"pending_sequences", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "campaign_id", b"campaign_id", "context_omitted", b"context_omitted", "entries", b"entries", "instance_id", b"instance_id", "intent_id", b"intent_id", "omitted_sequences", b"omitted_sequences", "pending_sequences", b"pending_sequences", "phases", b"phases", "standing", b"standing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMessageIntentTimelineResponse: _TypeAlias = GetMessageIntentTimelineResponse  # noqa: Y015
+
+@_typing.final
+class SequenceRange(_message.Message):
+    """Numbers of a sequence, both ends included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    first: _builtins.int
+    """The first."""
+    last: _builtins.int
+    """The last."""
+    def __init__(
+        self,
+        *,
+        first: _builtins.int = ...,
+        last: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "last", b"last"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SequenceRange: _TypeAlias = SequenceRange  # noqa: Y015
+
+@_typing.final
+class GetPauseTimelineRequest(_message.Message):
+    """Names a pause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTROL_ID_FIELD_NUMBER: _builtins.int
+    CAMPAIGN_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    control_id: _builtins.str
+    """Its id."""
+    campaign_id: _builtins.str
+    """The newest pause of this campaign."""
+    instance_id: _builtins.str
+    """The newest pause of this instance."""
+    def __init__(
+        self,
+        *,
+        control_id: _builtins.str = ...,
+        campaign_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "control_id", b"control_id", "instance_id", b"instance_id", "pause", b"pause"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["campaign_id", b"campaign_id", "control_id", b"control_id", "instance_id", b"instance_id", "pause", b"pause"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_pause: _TypeAlias = _typing.Literal["control_id", "campaign_id", "instance_id"]  # noqa: Y015
+    _WhichOneofArgType_pause: _TypeAlias = _typing.Literal["pause", b"pause"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_pause) -> _WhichOneofReturnType_pause | None: ...
+
+Global___GetPauseTimelineRequest: _TypeAlias = GetPauseTimelineRequest  # noqa: Y015
+
+@_typing.final
+class GetPauseTimelineResponse(_message.Message):
+    """The story of a pause."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTROL_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    LAST_SEND_FIELD_NUMBER: _builtins.int
+    BEGUN_BEFORE_FENCE_FIELD_NUMBER: _builtins.int
+    BEGUN_AFTER_FENCE_FIELD_NUMBER: _builtins.int
+    UNACCOUNTED_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    control_id: _builtins.str
+    """Its id."""
+    answer: _builtins.str
+    """The answer in one line: who paused what and why, when it was fenced, and when the last send began."""
+    begun_before_fence: _builtins.int
+    """How many sends began after the pause was committed and before its fence stood."""
+    begun_after_fence: _builtins.int
+    """How many sends began in the 2 minutes after the fence stood, while the pause held: 0, or the promise is broken."""
+    unaccounted: _builtins.int
+    """How many attempts ended in that time without an answer and without word of when their request began, as after a crash."""
+    partial: _builtins.bool
+    """Whether more than 5,000 attempts ended in that time: then the newest 5,000 of them are counted and looked through."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]:
+        """Its events, in order of time; `context` is false."""
+
+    @_builtins.property
+    def last_send(self) -> Global___LastSend:
+        """The last send in its scope that began while it was not lifted; unset if none did since a minute before it."""
+
+    def __init__(
+        self,
+        *,
+        control_id: _builtins.str = ...,
+        answer: _builtins.str = ...,
+        entries: _abc.Iterable[Global___TimelineEntry] | None = ...,
+        last_send: Global___LastSend | None = ...,
+        begun_before_fence: _builtins.int = ...,
+        begun_after_fence: _builtins.int = ...,
+        unaccounted: _builtins.int = ...,
+        partial: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_send", b"last_send"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "begun_after_fence", b"begun_after_fence", "begun_before_fence", b"begun_before_fence", "control_id", b"control_id", "entries", b"entries", "last_send", b"last_send", "partial", b"partial", "unaccounted", b"unaccounted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPauseTimelineResponse: _TypeAlias = GetPauseTimelineResponse  # noqa: Y015
+
+@_typing.final
+class LastSend(_message.Message):
+    """A send that began."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEGAN_AT_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def began_at(self) -> _timestamp_pb2.Timestamp:
+        """When its last check passed and its request began to leave."""
+
+    @_builtins.property
+    def outcome(self) -> _event_pb2.OperationalEvent:
+        """The event that its outcome was recorded with; it names intent, instance, provider and attempt."""
+
+    def __init__(
+        self,
+        *,
+        began_at: _timestamp_pb2.Timestamp | None = ...,
+        outcome: _event_pb2.OperationalEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "outcome", b"outcome"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LastSend: _TypeAlias = LastSend  # noqa: Y015

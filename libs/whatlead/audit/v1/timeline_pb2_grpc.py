@@ -40,6 +40,11 @@ class TimelineServiceStub:
                 request_serializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetMessageIntentTimelineRequest.SerializeToString,
                 response_deserializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetMessageIntentTimelineResponse.FromString,
                 _registered_method=True)
+        self.GetPauseTimeline = channel.unary_unary(
+                '/whatlead.audit.v1.TimelineService/GetPauseTimeline',
+                request_serializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetPauseTimelineRequest.SerializeToString,
+                response_deserializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetPauseTimelineResponse.FromString,
+                _registered_method=True)
 
 
 class TimelineServiceServicer:
@@ -49,11 +54,25 @@ class TimelineServiceServicer:
     def GetMessageIntentTimeline(self, request, context):
         """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
         top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
-        its first event has come.
+        its first event has come. The answer has an end: of a long life the first 20 and the newest 180 events are told, of what
+        was around it the newest 100; `omitted_sequences` and `context_omitted` say what is left out, and EventService/ListEvents
+        with `aggregate_id` pages through all of it.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'
         localhost:7004 whatlead.audit.v1.TimelineService/GetMessageIntentTimeline
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPauseTimeline(self, request, context):
+        """Who paused, why, when its fence stood, and when sending really stopped: with the pause's events the last send that began
+        in its scope while it held, and on top the answer in one line. Roles owner, admin. NOT_FOUND if no such pause was recorded
+        for the organization or the whole platform.
+
+        grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"campaign_id": "welcome"}'
+        localhost:7004 whatlead.audit.v1.TimelineService/GetPauseTimeline
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -66,6 +85,11 @@ def add_TimelineServiceServicer_to_server(servicer, server):
                     servicer.GetMessageIntentTimeline,
                     request_deserializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetMessageIntentTimelineRequest.FromString,
                     response_serializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetMessageIntentTimelineResponse.SerializeToString,
+            ),
+            'GetPauseTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPauseTimeline,
+                    request_deserializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetPauseTimelineRequest.FromString,
+                    response_serializer=whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetPauseTimelineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -96,6 +120,33 @@ class TimelineService:
             '/whatlead.audit.v1.TimelineService/GetMessageIntentTimeline',
             whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetMessageIntentTimelineRequest.SerializeToString,
             whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetMessageIntentTimelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPauseTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.audit.v1.TimelineService/GetPauseTimeline',
+            whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetPauseTimelineRequest.SerializeToString,
+            whatlead_dot_audit_dot_v1_dot_timeline__pb2.GetPauseTimelineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,11 +36,21 @@ class TimelineServiceStub:
     GetMessageIntentTimeline: _grpc.UnaryUnaryMultiCallable[_timeline_pb2.GetMessageIntentTimelineRequest, _timeline_pb2.GetMessageIntentTimelineResponse]
     """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
     top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
-    its first event has come.
+    its first event has come. The answer has an end: of a long life the first 20 and the newest 180 events are told, of what
+    was around it the newest 100; `omitted_sequences` and `context_omitted` say what is left out, and EventService/ListEvents
+    with `aggregate_id` pages through all of it.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'
         localhost:7004 whatlead.audit.v1.TimelineService/GetMessageIntentTimeline
+    """
+    GetPauseTimeline: _grpc.UnaryUnaryMultiCallable[_timeline_pb2.GetPauseTimelineRequest, _timeline_pb2.GetPauseTimelineResponse]
+    """Who paused, why, when its fence stood, and when sending really stopped: with the pause's events the last send that began
+    in its scope while it held, and on top the answer in one line. Roles owner, admin. NOT_FOUND if no such pause was recorded
+    for the organization or the whole platform.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"campaign_id": "welcome"}'
+        localhost:7004 whatlead.audit.v1.TimelineService/GetPauseTimeline
     """
 
 @_typing.type_check_only
@@ -51,11 +61,21 @@ class TimelineServiceAsyncStub(TimelineServiceStub):
     GetMessageIntentTimeline: _aio.UnaryUnaryMultiCallable[_timeline_pb2.GetMessageIntentTimelineRequest, _timeline_pb2.GetMessageIntentTimelineResponse]  # type: ignore[assignment]
     """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
     top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
-    its first event has come.
+    its first event has come. The answer has an end: of a long life the first 20 and the newest 180 events are told, of what
+    was around it the newest 100; `omitted_sequences` and `context_omitted` say what is left out, and EventService/ListEvents
+    with `aggregate_id` pages through all of it.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'
         localhost:7004 whatlead.audit.v1.TimelineService/GetMessageIntentTimeline
+    """
+    GetPauseTimeline: _aio.UnaryUnaryMultiCallable[_timeline_pb2.GetPauseTimelineRequest, _timeline_pb2.GetPauseTimelineResponse]  # type: ignore[assignment]
+    """Who paused, why, when its fence stood, and when sending really stopped: with the pause's events the last send that began
+    in its scope while it held, and on top the answer in one line. Roles owner, admin. NOT_FOUND if no such pause was recorded
+    for the organization or the whole platform.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"campaign_id": "welcome"}'
+        localhost:7004 whatlead.audit.v1.TimelineService/GetPauseTimeline
     """
 
 class TimelineServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -69,11 +89,27 @@ class TimelineServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_timeline_pb2.GetMessageIntentTimelineResponse, _abc.Awaitable[_timeline_pb2.GetMessageIntentTimelineResponse]]:
         """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
         top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
-        its first event has come.
+        its first event has come. The answer has an end: of a long life the first 20 and the newest 180 events are told, of what
+        was around it the newest 100; `omitted_sequences` and `context_omitted` say what is left out, and EventService/ListEvents
+        with `aggregate_id` pages through all of it.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
             "01890a5d-ac96-774b-bcce-b302099a8057"}'
             localhost:7004 whatlead.audit.v1.TimelineService/GetMessageIntentTimeline
+        """
+
+    @_abc_1.abstractmethod
+    def GetPauseTimeline(
+        self,
+        request: _timeline_pb2.GetPauseTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timeline_pb2.GetPauseTimelineResponse, _abc.Awaitable[_timeline_pb2.GetPauseTimelineResponse]]:
+        """Who paused, why, when its fence stood, and when sending really stopped: with the pause's events the last send that began
+        in its scope while it held, and on top the answer in one line. Roles owner, admin. NOT_FOUND if no such pause was recorded
+        for the organization or the whole platform.
+
+          grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"campaign_id": "welcome"}'
+            localhost:7004 whatlead.audit.v1.TimelineService/GetPauseTimeline
         """
 
 def add_TimelineServiceServicer_to_server(servicer: TimelineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

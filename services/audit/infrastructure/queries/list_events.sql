@@ -9,7 +9,6 @@ CROSS JOIN LATERAL (
         AND event.event_id >= CAST(:floor AS uuid)
         AND (CAST(:types AS text[]) IS NULL OR event.event_type = ANY(CAST(:types AS text[])))
         AND (:campaign_id = '' OR event.campaign_id = :campaign_id)
-        AND (:instance_id = '' OR event.instance_id = :instance_id)
         AND event.occurred_at >= :start
         AND event.occurred_at < :until
     ORDER BY event.event_id DESC

@@ -1,0 +1,10 @@
+-- What of a long life came before its newest events.
+SELECT event.event_id, event.body, event.recorded_at
+FROM operational_event AS event
+WHERE event.organization_id = :organization_id
+    AND event.aggregate_id = :intent_id
+    AND event.event_id >= CAST(:floor AS uuid)
+    AND event.event_id < CAST(:before AS uuid)
+    AND event.aggregate_type = 'INTENT'
+ORDER BY event.event_id
+LIMIT :size
