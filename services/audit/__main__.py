@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
+from audit.application.busiest import Busiest
 from audit.application.explain import explain_intent, explain_pause
 from audit.application.measure import measure_instance, measure_organization, measure_parts, measure_series
 from audit.application.partitions import keep_partitions_ahead
 from audit.application.record_events import record_events
 from audit.application.watching import Announcements
+from audit.domain.arrival import Arrival
 from audit.grpc_api import EventApi, TimelineApi
+from audit.infrastructure.observation import StoredEvents
 from audit.infrastructure.parsing import parse
 from audit.infrastructure.postgres_lives import PostgresLives
 from audit.infrastructure.postgres_log import PostgresEventLog
@@ -21,6 +24,7 @@ from audit.settings import AuditSettings
 from chassis.database import Database
 from chassis.migrations import check_current
 from chassis.serving import Process, Registration, launch
+from chassis.telemetry import meter
 from kernel.clock import Clock, SystemClock
 from whatlead.audit.v1 import (
     event_pb2,
@@ -38,8 +42,15 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
     lives = PostgresLives(database)
     sums = PostgresSums(database)
     announcements = Announcements()
+    busiest = Busiest()
+    stored = StoredEvents(meter=meter, busiest=busiest)
+
+    def announce(arrivals: Sequence[Arrival]) -> None:
+        announcements.announce(arrivals)
+        stored.stored(arrivals)
+
     events = EventApi(
-        record=partial(record_events, parse=parse, log=log, announce=announcements.announce, clock=clock),
+        record=partial(record_events, parse=parse, log=log, announce=announce, clock=clock),
         page=PostgresLists(database).newest,
         announcements=announcements,
     )
@@ -47,9 +58,10 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
         explain=partial(explain_intent, lives=lives, clock=clock),
         explain_pause=partial(explain_pause, pauses=lives),
     )
+    of_organization = partial(measure_organization, sums=sums, clock=clock)
     metrics = MetricsApi(
         measure_instance=partial(measure_instance, sums=sums, clock=clock),
-        measure_organization=partial(measure_organization, sums=sums, clock=clock),
+        measure_organization=of_organization,
         measure_series=partial(measure_series, sums=sums, clock=clock),
         measure_parts=partial(measure_parts, sums=sums, clock=clock),
     )
@@ -76,7 +88,8 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
         loops={
             "partitions": partial(
                 keep_partitions_ahead, ensure=log.ensure_partitions, weeks=settings.audit_partition_weeks
-            )
+            ),
+            "busiest": partial(busiest.keep_fresh, measure=of_organization),
         },
     )
 

@@ -40,7 +40,6 @@ DEFAULT_PAGE = 50
 LARGEST_PAGE = 1_000
 
 log = structlog.get_logger()
-_recorded = meter.create_counter("whatlead.audit.events.recorded", description="Events stored, by producer.")
 _refused = meter.create_counter("whatlead.audit.events.refused", description="Events set aside, by reason.")
 
 _REFUSAL_KINDS = {
@@ -78,7 +77,6 @@ class EventApi(event_pb2_grpc.EventServiceServicer):
         peer = current_peer().service
         kept = await self._record(request.events, peer=peer)
         note(items=len(request.events), new=len(kept.new), refused=len(kept.refused))
-        _recorded.add(len(kept.new), {"producer": peer})
         for refused in kept.refused:
             _alarm(refused, peer)
         return event_pb2.RecordEventsResponse(refusals=[_refusal(refused) for refused in kept.refused])
