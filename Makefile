@@ -38,7 +38,7 @@ faults: .venv/dev  ## pause 500 times under faults, try every mutant, and report
 sim: .venv/dev  ## simulate the kill switch among faults, 500 seeds and all mutants, into build/sim.json (some 15 minutes)
 	@$(BIN)/python -m tests.simulation
 
-interop: .venv/run  ## drive the system from node and grpcurl (needs node and go)
+interop: .venv/run  ## drive the system from node and grpcurl, look at a page in a browser (needs node, npm and go)
 	@tests/interop/run $(BIN)
 
 fmt: .venv/dev  ## format the code and write docs/settings.md

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -57,7 +57,7 @@ def main() -> None:
         _stop(f"{failure}{hint}", codes.get(failure.kind, 1))
 
 
-def _stop(message: str, status: int) -> None:
+def _stop(message: str, status: int) -> NoReturn:
     print(f"whatlead: {message}", file=sys.stderr)
     sys.exit(status)
 
@@ -312,14 +312,51 @@ def explain(
 @app.command()
 def timeline(
     intent: Annotated[str, typer.Argument(help="An intent id, a request id, or your own reference such as lead-00042")],
+    html: Annotated[Path | None, typer.Option(dir_okay=False, help="Write one self-contained page there.")] = None,
+    zone: Annotated[
+        str, typer.Option(help="Tell times in this zone, such as America/Sao_Paulo; else the local one.")
+    ] = "",
     organization: Organization = _DEFAULT_ORGANIZATION,
     data_dir: DataDir = _DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Show everything that happened to an intent, as a waterfall."""
+    from zoneinfo import ZoneInfo
+
     from console.operations import timeline as run_timeline
 
-    _call(data_dir, organization, lambda stubs: run_timeline(stubs, intent, as_json=as_json))
+    if html is not None and as_json:
+        _stop("choose one of --html and --json", 2)
+    try:
+        zone_info = ZoneInfo(zone) if zone else None
+    except (LookupError, ValueError, OSError):
+        _stop(f"no time zone {zone!r}: name one such as America/Sao_Paulo or UTC", 2)
+    _call(
+        data_dir,
+        organization,
+        lambda stubs: run_timeline(stubs, intent, as_json=as_json, html=html, zone=zone_info),
+    )
+
+
+@app.command()
+def stopped(
+    pause: Annotated[str, typer.Argument(help="A pause's id, as `whatlead controls` shows it")] = "",
+    campaign: Annotated[str, typer.Option(help="The newest pause of this campaign.")] = "",
+    instance: Annotated[str, typer.Option(help="The newest pause of this sending number.")] = "",
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Say who paused, when the fence stood, and which send was the last to begin."""
+    from console.operations import stopped as run_stopped
+    from whatlead.audit.v1.timeline_pb2 import GetPauseTimelineRequest
+
+    named = {"control_id": pause, "campaign_id": campaign, "instance_id": instance}
+    given = {name: value for name, value in named.items() if value}
+    if len(given) != 1:
+        _stop("name one pause: its id, --campaign or --instance", 2)
+    request = GetPauseTimelineRequest(**given)
+    _call(data_dir, organization, lambda stubs: run_stopped(stubs, request, as_json=as_json))
 
 
 @app.command()

@@ -21,8 +21,9 @@ from console.provision import INSTANCES, provision, read_numbers, suppress
 from console.submission import RowResult, submit
 from console.system import System, running_system
 from console.up import grpcurl_line
-from console.views import controls_table, timeline_table
+from console.views import controls_table
 from console.views_metrics import metrics_tables
+from console.waterfall import waterfall
 from kernel.ids import uuid7
 from whatlead.audit.v1 import metrics_pb2, timeline_pb2
 from whatlead.control.v1 import control_pb2
@@ -161,7 +162,8 @@ def _show_account(account: Account, fenced: control_pb2.ExecutionControl, fence:
         ("the provider took", account.accepted_by_provider),
         ("  of which twice", account.accepted_twice),
     ]
-    console.print(table("\nevery row", ("", ""), rows))
+    console.print()
+    console.print(table("every row", ("", ""), rows))
     console.print(controls_table([fenced]))
     console.print(
         f"between FENCED and the resume {fence.begun_inside} sends began (of {fence.observed} in all), "
@@ -177,7 +179,7 @@ async def _show_explanations(stubs: Clients, results: Sequence[RowResult]) -> No
         timeline_pb2.GetMessageIntentTimelineRequest(intent_id=intent_id), timeout=30
     )
     console.print()
-    console.print(timeline_table(life))
+    console.print(waterfall(life, width=_WIDTH, now=datetime.now(UTC)))
     instance = await stubs.metrics.GetInstanceMetrics(
         metrics_pb2.GetInstanceMetricsRequest(instance_id=INSTANCES[0], window_minutes=60), timeout=30
     )

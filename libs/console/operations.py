@@ -2,18 +2,22 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from console.connection import Clients
 from console.leads import read_leads
-from console.output import on_terminal, show, table
+from console.output import on_terminal, plain, show, table
 from console.submission import ResultFile, submit
-from console.views import intent_tables, timeline_table
-from kernel.errors import not_found
+from console.timeline_page import page
+from console.views import intent_tables, stop_tables
+from console.waterfall import waterfall
+from kernel.errors import Violation, invalid, not_found
 from whatlead.audit.v1 import timeline_pb2
 from whatlead.gate.v1 import gate_pb2
 
@@ -69,12 +73,28 @@ async def explain(clients: Clients, name: str, *, as_json: bool) -> None:
         ),
     )
     if on_terminal() and not as_json:
-        Console().print(f"[bold]{life.answer}[/bold]\n")
+        Console().print(Text(f"{plain(life.answer)}\n", style="bold"))
     show(intent, *intent_tables(intent.intent), as_is=as_json)
 
 
-async def timeline(clients: Clients, name: str, *, as_json: bool) -> None:
-    """Show everything that happened to an intent."""
+async def timeline(clients: Clients, name: str, *, as_json: bool, html: Path | None, zone: tzinfo | None) -> None:
+    """Show everything that happened to an intent, or write it as a page."""
     request = timeline_pb2.GetMessageIntentTimelineRequest(intent_id=await find_intent(clients, name))
-    answer = await clients.timelines.GetMessageIntentTimeline(request, timeout=_CALL_SECONDS)
-    show(answer, timeline_table(answer), as_is=as_json)
+    life = await clients.timelines.GetMessageIntentTimeline(request, timeout=_CALL_SECONDS)
+    now = datetime.now(UTC)
+    if html is not None:
+        try:
+            html.write_text(page(life, now=now, zone=zone), encoding="utf-8")
+        except OSError as error:
+            raise invalid(
+                Violation(field="--html", description=f"{html} cannot be written: {error.strerror}")
+            ) from None
+        print(html)
+        return
+    show(life, waterfall(life, width=Console().width, now=now, zone=zone), as_is=as_json)
+
+
+async def stopped(clients: Clients, pause: timeline_pb2.GetPauseTimelineRequest, *, as_json: bool) -> None:
+    """Show who paused and when sending really stopped."""
+    stop = await clients.timelines.GetPauseTimeline(pause, timeout=_CALL_SECONDS)
+    show(stop, *stop_tables(stop), as_is=as_json)

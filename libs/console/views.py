@@ -8,11 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.table import Table
 
 from console.output import table
-from whatlead.audit.v1 import event_pb2, timeline_pb2
+from whatlead.audit.v1 import timeline_pb2
 from whatlead.control.v1 import control_pb2
 from whatlead.gate.v1 import intent_pb2
-
-_BAR = 24
 
 
 def moment(timestamp: Timestamp) -> str:
@@ -121,24 +119,20 @@ def intent_tables(intent: intent_pb2.MessageIntent) -> list[Table]:
     ]
 
 
-def timeline_table(timeline: timeline_pb2.GetMessageIntentTimelineResponse) -> Table:
-    """A waterfall: each entry at its place between the first and the last."""
-    times = [entry.event.occurred_at.ToDatetime(UTC).timestamp() for entry in timeline.entries]
-    first, span = (min(times), max(times) - min(times)) if times else (0.0, 0.0)
-
-    def bar(at: float) -> str:
-        place = round((at - first) / span * (_BAR - 1)) if span else 0
-        return "·" * place + "█" + "·" * (_BAR - 1 - place)
-
-    rows = [
-        (
-            f"({entry.event.sequence})" if not entry.context else "~",
-            moment(entry.event.occurred_at),
-            bar(at),
-            event_pb2.EventType.Name(entry.event.type).removeprefix("EVENT_TYPE_"),
-            entry.summary,
-        )
-        for entry, at in zip(timeline.entries, times, strict=True)
+def stop_tables(stop: timeline_pb2.GetPauseTimelineResponse) -> list[Table]:
+    """When sending really stopped: the pause's events, then the last send."""
+    events = [(moment(entry.event.occurred_at), entry.event.actor or "-", entry.summary) for entry in stop.entries]
+    outcome = stop.last_send.outcome
+    facts = [
+        ("the last send began", moment(stop.last_send.began_at)),
+        ("  of intent", outcome.aggregate_id or "-"),
+        ("  by", outcome.instance_id or "-"),
+        ("began between commit and fence", stop.begun_before_fence),
+        ("began after the fence", stop.begun_after_fence),
+        ("ended without a word of their beginning", stop.unaccounted),
     ]
-    rows += [(f"({number})", "-", "", "PENDING", "still on its way") for number in timeline.pending_sequences]
-    return table(f"{timeline.intent_id}: {timeline.answer}", ("", "when", "", "event", "what"), rows)
+    note = " (of the newest 5,000 attempts)" if stop.partial else ""
+    return [
+        table(stop.answer, ("when", "by", "what"), events),
+        table(f"sends{note}", ("", ""), facts),
+    ]

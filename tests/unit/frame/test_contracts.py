@@ -1,4 +1,7 @@
-"""The contracts' comments: each call has a grpcurl line with its own port and method and a request that parses."""
+"""The contracts' comments: each call has a grpcurl line with its own port and method and a request that parses.
+
+So do the lines in the documents.
+"""
 
 import re
 from importlib import import_module
@@ -49,6 +52,24 @@ def test_every_call_has_a_grpcurl_line_that_parses(method: MethodDescriptor) -> 
     # grpcurl takes a field mask as a message, this parser as a text.
     body = re.sub(r'\{"paths": \["(\w+)"\]\}', r'"\1"', line["body"])
     json_format.Parse(body, GetMessageClass(method.input_type)())
+
+
+def documented() -> list[re.Match[str]]:
+    """Return the lines of the documents, with what a shell puts in as it would."""
+    found = []
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        text = re.sub(r"\s*\\\n\s*", " ", path.read_text(encoding="utf-8"))
+        text = re.sub(r"'\$\(date .*?%TZ\)'", "2026-03-02T12:00:00Z", text)
+        text = text.replace("'$id'", "01890a5d-ac96-774b-bcce-b302099a8057")
+        found += _LINE.finditer(text)
+    return found
+
+
+@pytest.mark.parametrize("line", documented(), ids=lambda line: line["method"])
+def test_every_line_in_the_documents_parses(line: re.Match[str]) -> None:
+    (method,) = [one for one in methods() if one.full_name == f"{line['service']}.{line['method']}"]
+    assert int(line["port"]) == PORTS[line["service"].split(".")[1]]
+    json_format.Parse(line["body"], GetMessageClass(method.input_type)())
 
 
 def test_every_reason_used_in_the_code_is_in_the_contract() -> None:
