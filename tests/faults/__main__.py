@@ -67,6 +67,7 @@ def _summary(seen: Seen, verdict: Verdict, seconds: float) -> dict[str, Any]:
         "pauses": len(seen.pauses),
         "counted": verdict.counted,
         "sends": len(seen.sends),
+        "calm_rate": sum(seen.calm_rates.values()),
         "violations": verdict.violations,
         "resumes_judged": verdict.resumes_judged,
         "resume_seconds": verdict.resume_seconds,

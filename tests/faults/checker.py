@@ -43,7 +43,7 @@ class Pause:
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """What was seen in one run. `calm_rates`: sends a second of each other lane before the first pause and fault."""
+    """What was seen in one run. `calm_rates`: sends a second of each lane before the first pause and fault."""
 
     pauses: Sequence[Pause]
     sends: Sequence[Send]
@@ -148,7 +148,7 @@ def _others(seen: Seen, sends: Sequence[Send], verdict: Verdict) -> None:
     """Compare the others' sends inside calm fences with their rate before the first pause, over all of them (K4)."""
     expected = found = 0.0
     times = [send.at for send in sends if send.lane in seen.others]
-    rate = sum(seen.calm_rates.values())
+    rate = sum(seen.calm_rates[lane] for lane in seen.others)
     for pause in seen.pauses:
         if is_calm(seen.faults, pause.fenced_at, pause.resume_asked_at):
             seconds = pause.resume_asked_at - pause.fenced_at

@@ -33,6 +33,7 @@ def _pauses(parts: Sequence[Part]) -> list[str]:
     judged = sum(part["others_judged"] for part in parts)
     share = sum(part["others_share"] * part["others_judged"] for part in parts) / judged if judged else 0.0
     seconds = sum(part["seconds"] for part in parts)
+    calm = sum(part["calm_rate"] for part in parts) / len(parts)
     commit = ", ".join(dict.fromkeys(part["commit"] for part in parts))
     return [
         f"{len(parts)} parts, {seconds / 60:.0f} minutes, commit {commit}, {parts[-1]['machine']}.",
@@ -40,7 +41,8 @@ def _pauses(parts: Sequence[Part]) -> list[str]:
         "| | |",
         "| --- | ---: |",
         f"| pauses, of which counted (K3) | {total['pauses']:,}, {total['counted']:,} |",
-        f"| sends, a second | {total['sends']:,}, {total['sends'] / seconds:,.0f} |",
+        f"| sends | {total['sends']:,} |",
+        f"| a second before the first pause, over all | {calm:,.0f}, {total['sends'] / seconds:,.0f} |",
         f"| sends begun inside a fence (K1) | {broken['K1']} pauses |",
         f"| first bytes inside a fence more than 50 ms after their hook | {total['late_arrivals']} |",
         f"| resumes late (K2), of judged | {broken['K2']} of {total['resumes_judged']:,} |",

@@ -18,7 +18,7 @@ from tests.faults.weather import Storm
 from console.accounting import list_events
 from whatlead.audit.v1 import event_pb2
 
-GAP_SECONDS = 0.0175
+GAP_SECONDS = 0.01
 AUTUMN = Lane(organization="alpha", instance="alpha-1", campaign="autumn")
 WINTER = Lane(organization="alpha", instance="alpha-2", campaign="winter")
 SPRING = Lane(organization="beta", instance="beta-1", campaign="spring")
@@ -134,7 +134,7 @@ async def observe(
         await asyncio.sleep(_WARM_SECONDS + _CALM_SECONDS)
         now = boottime()
         rates = {
-            lane: between(sorted(load.sends.latest[lane]), now - _CALM_SECONDS, now) / _CALM_SECONDS for lane in OTHERS
+            lane: between(sorted(load.sends.latest[lane]), now - _CALM_SECONDS, now) / _CALM_SECONDS for lane in LANES
         }
         storm = Storm(testbed=testbed, seed=seed)
         raging = asyncio.create_task(storm.run() if stormy else asyncio.Event().wait(), name="storm")

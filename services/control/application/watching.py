@@ -18,7 +18,7 @@ from kernel.clock import Clock
 from kernel.errors import Failure, Kind
 from kernel.ids import ControlId, OrganizationId
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
 _RETRY_SECONDS = 0.1
 _LONGEST_SILENCE_SECONDS = 15.0
 _HEARTBEAT_SECONDS = 5.0
@@ -86,7 +86,7 @@ class Watch:
         self._watchers: list[_Watcher] = []
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read on each hint, and once a second without, until `stop`."""
+        """Read on each hint, and four times a second without, until `stop`."""
         while not stop.is_set():
             self._hint.clear()
             try:
