@@ -16,6 +16,8 @@ from whatlead.gate.v1 import intent_pb2
 
 LONGEST_LIFE = timedelta(days=30)
 DEFAULT_LANGUAGE = "pt_BR"
+_TAIL = 8  # both forms of a number share its last 8 digits
+_TOLD = ("request_id", "reference", "campaign_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,11 @@ class Intake:
 
     def take(self, organization_id: str, item: intent_pb2.NewIntent, *, prefix: str) -> NewIntent | Failure:
         """Return the intent, or the failure that names every bad field below `prefix`."""
-        violations = (*self.rules.violations(item, prefix=prefix), *self._too_long(item, prefix))
+        violations = (
+            *self.rules.violations(item, prefix=prefix),
+            *self._too_long(item, prefix),
+            *_naming_number(item, prefix),
+        )
         if violations:
             return invalid(*violations)
         recipient = recognise(item.recipient)
@@ -63,6 +69,19 @@ class Intake:
             return moment(item.expire_time)
         except (ValueError, OverflowError):
             return None
+
+
+def _naming_number(item: intent_pb2.NewIntent, prefix: str) -> Iterator[Violation]:
+    """Refuse the recipient's number in what goes into events, which nobody can erase."""
+    tail = item.recipient[-_TAIL:]
+    if len(tail) < _TAIL or not tail.isdigit():
+        return
+    for name in _TOLD:
+        if tail in getattr(item, name):
+            field = f"{prefix}.{name}" if prefix else name
+            yield Violation(
+                field=field, description="must not hold the recipient's number: it is kept in events for good"
+            )
 
 
 def _compared(item: intent_pb2.NewIntent) -> tuple[bytes, ...]:

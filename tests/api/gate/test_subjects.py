@@ -229,3 +229,17 @@ async def test_only_owners_may(gate: Gate, role: str) -> None:
         with pytest.raises(Failure) as raised:
             await call
         assert raised.value.kind is Kind.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("field", ["request_id", "reference", "campaign_id"])
+@pytest.mark.parametrize("form", [NINE, EIGHT])
+async def test_what_goes_into_events_must_not_hold_the_number(gate: Gate, field: str, form: str) -> None:
+    await gate.provision("inst-1")
+    holding = {"recipient": form, field: f"lead-{EIGHT[-8:]}"}
+    with pytest.raises(Failure) as raised:
+        await gate.submit_one(**holding)
+    assert [violation.field for violation in raised.value.violations] == [f"intent.{field}"]
+    assert EIGHT[-8:] not in str(raised.value)
+    (result,) = await gate.submit(gate.intent(**holding))
+    assert result.WhichOneof("result") == "error"
+    await gate.submit_one(**{**holding, "recipient": "+5521976543210", "campaign_id": "c"})

@@ -26,9 +26,7 @@ def remove(*recipients: str, request_id: str = "r") -> policy_pb2.RemoveSuppress
 async def test_what_waits_for_either_form_is_canceled_and_its_slot_and_content_are_free(gate: Gate, form: str) -> None:
     await gate.provision("inst-1", policy=policy_pb2.Policy(hourly_cap=1))
     other = await gate.submit_one()
-    waiting = [
-        await gate.submit_one(recipient=number, campaign_id=number[-8:] + str(len(number))) for number in (NINE, EIGHT)
-    ]
+    waiting = [await gate.submit_one(recipient=number, campaign_id=f"c-{len(number)}") for number in (NINE, EIGHT)]
     assert {one.decision.reason for one in waiting} == {"INSTANCE_CAP"}
     answer = await gate.policies.AddSuppressions(add(form))
     assert (answer.added, answer.canceled) == (1, 2)
@@ -43,7 +41,7 @@ async def test_what_waits_for_either_form_is_canceled_and_its_slot_and_content_a
     assert (await gate.submit_one(**again)).decision.reason == "OPTED_OUT"
     await gate.policies.RemoveSuppressions(remove(EIGHT))
     # The slots of the two, in the coming hours, were given back: the first of them is taken again.
-    submitted = await gate.submit_one(recipient=EIGHT, campaign_id=NINE[-8:] + str(len(NINE)))
+    submitted = await gate.submit_one(recipient=EIGHT, campaign_id=f"c-{len(NINE)}")
     assert submitted.decision.reason == "INSTANCE_CAP"
     assert submitted.decision.earliest_time == waiting[0].decision.earliest_time
 

@@ -327,7 +327,7 @@ class NewIntent(_message.Message):
     """In a paused scope, wait for the resume instead of being BLOCKED."""
     reference: _builtins.str
     """The caller's own name for it, such as a lead's id; at most 128 printable ASCII characters. Lists can be filtered by it.
-    It appears in events: it must not identify a person to others.
+    Like request and campaign id it appears in events, which nobody can erase: what holds the recipient's number is refused.
     """
     @_builtins.property
     def template(self) -> Global___Template:
