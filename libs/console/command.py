@@ -405,6 +405,7 @@ def top(
 @app.command()
 def erase(
     reason: Annotated[str, typer.Option(help="Why, for the record; without the number.")],
+    recipient_id: Annotated[str, typer.Option(help="In place of the number: the random id, after a restore.")] = "",
     organization: Organization = _DEFAULT_ORGANIZATION,
     data_dir: DataDir = _DEFAULT_DATA_DIR,
     as_json: AsJson = False,
@@ -413,8 +414,12 @@ def erase(
     from console.subjects import erase as run_erase
     from console.subjects import read_number
 
-    number = read_number(confirm="What is held about this person goes for good. Go on?")
-    _call(data_dir, organization, lambda stubs: run_erase(stubs, number, reason=reason, as_json=as_json))
+    number = "" if recipient_id else read_number(confirm="What is held about this person goes for good. Go on?")
+    _call(
+        data_dir,
+        organization,
+        lambda stubs: run_erase(stubs, number, recipient_id=recipient_id, reason=reason, as_json=as_json),
+    )
 
 
 @app.command()

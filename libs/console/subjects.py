@@ -37,9 +37,11 @@ def read_number(*, confirm: str = "") -> str:
     return number
 
 
-async def erase(clients: Clients, number: str, *, reason: str, as_json: bool) -> None:
-    """Erase a person and show what was done and what is still to be done."""
-    request = subject_pb2.EraseSubjectRequest(request_id=str(uuid7()), recipient=number, reason=reason)
+async def erase(clients: Clients, number: str, *, recipient_id: str, reason: str, as_json: bool) -> None:
+    """Erase a person, by number or random id, and show what was done and what is still to be done."""
+    request = subject_pb2.EraseSubjectRequest(
+        request_id=str(uuid7()), recipient=number, recipient_id=recipient_id, reason=reason
+    )
     answer = await clients.subjects.EraseSubject(request, timeout=_CALL_SECONDS)
     pending = f"{answer.pending}: the executor is asked until it has forgotten them" if answer.pending else "0"
     row = (answer.intents, answer.canceled, pending)

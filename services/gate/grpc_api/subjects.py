@@ -64,7 +64,10 @@ class SubjectApi(subject_pb2_grpc.SubjectServiceServicer):
             ).SerializeToString()
 
         organization_id = current_caller().organization_id
-        number_hash = self._hash(request.recipient, request.reason)
+        if request.recipient_id:
+            number_hash = await self._reads.number_hash(organization_id, UUID(request.recipient_id))
+        else:
+            number_hash = self._hash(request.recipient, request.reason)
         answer = await self._erase(mutation_of(request, self._vault), number_hash, request.reason, encode=encode)
         await self._settle(organization_id)
         response = subject_pb2.EraseSubjectResponse.FromString(answer)

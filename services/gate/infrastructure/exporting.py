@@ -13,6 +13,7 @@ from gate.application.messages import View
 from gate.infrastructure import rows
 from gate.infrastructure.reading import Suppression
 from gate.infrastructure.statements import queries
+from kernel.errors import not_found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,17 @@ class SubjectReads:
     """Reads one person of one organization at a time."""
 
     database: Database
+
+    async def number_hash(self, organization_id: str, recipient_id: UUID) -> bytes:
+        """Return whom a random id means. Raises Failure NOT_FOUND; reads every recipient, as this is for restores."""
+        async with self.database.autocommit() as tx:
+            row = await tx.fetch_one(
+                queries.find_number_hash, organization_id=organization_id, recipient_id=recipient_id
+            )
+        if row is None:
+            raise not_found("recipient")
+        found: bytes = row.number_hash
+        return found
 
     async def person(self, organization_id: str, number_hash: bytes, *, before: UUID, most: int) -> Person | None:
         """Return the person with their newest intents below `before`; None if nothing is held."""

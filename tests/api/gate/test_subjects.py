@@ -243,3 +243,22 @@ async def test_what_goes_into_events_must_not_hold_the_number(gate: Gate, field:
     (result,) = await gate.submit(gate.intent(**holding))
     assert result.WhichOneof("result") == "error"
     await gate.submit_one(**{**holding, "recipient": "+5521976543210", "campaign_id": "c"})
+
+
+async def test_after_a_restore_a_person_is_erased_again_by_the_id_that_the_event_names(gate: Gate) -> None:
+    await gate.provision("inst-1")
+    submitted = await gate.submit_one(recipient=NINE, text=TEXT)
+    recipient_id = (await gate.get(submitted.intent_id)).recipient_id
+    by_id = subject_pb2.EraseSubjectRequest(request_id="e-1", recipient_id=recipient_id, reason="restored")
+    assert (await gate.subjects.EraseSubject(by_id)).recipient_id == recipient_id
+    assert await held(gate) == 0
+    by_id.request_id = "e-2"
+    with pytest.raises(Failure) as raised:
+        await gate.subjects.EraseSubject(by_id)
+    assert raised.value.kind is Kind.NOT_FOUND, "the id means nobody any more"
+    for both_or_none in ({}, {"recipient": NINE, "recipient_id": recipient_id}):
+        with pytest.raises(Failure) as raised:
+            await gate.subjects.EraseSubject(
+                subject_pb2.EraseSubjectRequest(request_id="e-3", reason="x", **both_or_none)
+            )
+        assert "give recipient or recipient_id" in str(raised.value.violations)

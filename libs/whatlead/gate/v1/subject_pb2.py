@@ -28,7 +28,7 @@ from whatlead.gate.v1 import intent_pb2 as whatlead_dot_gate_dot_v1_dot_intent__
 from whatlead.gate.v1 import policy_pb2 as whatlead_dot_gate_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ewhatlead/gate/v1/subject.proto\x12\x10whatlead.gate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dwhatlead/gate/v1/intent.proto\x1a\x1dwhatlead/gate/v1/policy.proto\"o\n\x13\x45raseSubjectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1c\n\trecipient\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"`\n\x14\x45raseSubjectResponse\x12\x14\n\x0crecipient_id\x18\x01 \x01(\t\x12\x0f\n\x07intents\x18\x02 \x01(\r\x12\x10\n\x08\x63\x61nceled\x18\x03 \x01(\r\x12\x0f\n\x07pending\x18\x04 \x01(\r\"\x8c\x01\n\x14\x45xportSubjectRequest\x12\x1c\n\trecipient\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x06reason\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\xe2\x01\n\x15\x45xportSubjectResponse\x12\x14\n\x0crecipient_id\x18\x01 \x01(\t\x12\x32\n\x0bsuppression\x18\x02 \x01(\x0b\x32\x1d.whatlead.gate.v1.Suppression\x12\x33\n\x06lifted\x18\x03 \x03(\x0b\x32#.whatlead.gate.v1.LiftedSuppression\x12\x31\n\x07intents\x18\x04 \x03(\x0b\x32 .whatlead.gate.v1.ExportedIntent\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"\x99\x01\n\x11LiftedSuppression\x12\x32\n\x0bsuppression\x18\x01 \x01(\x0b\x32\x1d.whatlead.gate.v1.Suppression\x12\x11\n\tlifted_by\x18\x02 \x01(\t\x12-\n\tlifted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xb0\x01\n\x0eMessageContent\x12\x11\n\trecipient\x18\x01 \x01(\t\x12.\n\x08template\x18\x02 \x01(\x0b\x32\x1a.whatlead.gate.v1.TemplateH\x00\x12&\n\x04text\x18\x03 \x01(\x0b\x32\x16.whatlead.gate.v1.TextH\x00\x12(\n\x05media\x18\x04 \x01(\x0b\x32\x17.whatlead.gate.v1.MediaH\x00\x42\t\n\x07\x63ontent\"\xa0\x01\n\x0e\x45xportedIntent\x12/\n\x06intent\x18\x01 \x01(\x0b\x32\x1f.whatlead.gate.v1.MessageIntent\x12\x31\n\x07\x63ontent\x18\x02 \x01(\x0b\x32 .whatlead.gate.v1.MessageContent\x12*\n\x03job\x18\x03 \x01(\x0b\x32\x1d.whatlead.gate.v1.ExportedJob\"\xd8\x01\n\x0b\x45xportedJob\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .whatlead.gate.v1.MessageContent\x12\x33\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32!.whatlead.gate.v1.ExportedAttempt\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x02\n\x0f\x45xportedAttempt\x12\x0e\n\x06number\x18\x01 \x01(\r\x12,\n\x08taken_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x62\x65gan_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x15\n\rprovider_code\x18\x07 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x08 \x01(\t\x12\x10\n\x08\x64\x65livery\x18\t \x01(\t2\xd1\x01\n\x0eSubjectService\x12]\n\x0c\x45raseSubject\x12%.whatlead.gate.v1.EraseSubjectRequest\x1a&.whatlead.gate.v1.EraseSubjectResponse\x12`\n\rExportSubject\x12&.whatlead.gate.v1.ExportSubjectRequest\x1a\'.whatlead.gate.v1.ExportSubjectResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ewhatlead/gate/v1/subject.proto\x12\x10whatlead.gate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dwhatlead/gate/v1/intent.proto\x1a\x1dwhatlead/gate/v1/policy.proto\"\x93\x02\n\x13\x45raseSubjectRequest\x12\x1e\n\nrequest_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\trecipient\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\x06reason\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12!\n\x0crecipient_id\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01:\x80\x01\xbaH}\x1a{\n\x16\x65rase_subject.one_name\x12,give recipient or recipient_id, and not both\x1a\x33(this.recipient == \'\') != (this.recipient_id == \'\')\"`\n\x14\x45raseSubjectResponse\x12\x14\n\x0crecipient_id\x18\x01 \x01(\t\x12\x0f\n\x07intents\x18\x02 \x01(\r\x12\x10\n\x08\x63\x61nceled\x18\x03 \x01(\r\x12\x0f\n\x07pending\x18\x04 \x01(\r\"\x8c\x01\n\x14\x45xportSubjectRequest\x12\x1c\n\trecipient\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\x06reason\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\xe2\x01\n\x15\x45xportSubjectResponse\x12\x14\n\x0crecipient_id\x18\x01 \x01(\t\x12\x32\n\x0bsuppression\x18\x02 \x01(\x0b\x32\x1d.whatlead.gate.v1.Suppression\x12\x33\n\x06lifted\x18\x03 \x03(\x0b\x32#.whatlead.gate.v1.LiftedSuppression\x12\x31\n\x07intents\x18\x04 \x03(\x0b\x32 .whatlead.gate.v1.ExportedIntent\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"\x99\x01\n\x11LiftedSuppression\x12\x32\n\x0bsuppression\x18\x01 \x01(\x0b\x32\x1d.whatlead.gate.v1.Suppression\x12\x11\n\tlifted_by\x18\x02 \x01(\t\x12-\n\tlifted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xb0\x01\n\x0eMessageContent\x12\x11\n\trecipient\x18\x01 \x01(\t\x12.\n\x08template\x18\x02 \x01(\x0b\x32\x1a.whatlead.gate.v1.TemplateH\x00\x12&\n\x04text\x18\x03 \x01(\x0b\x32\x16.whatlead.gate.v1.TextH\x00\x12(\n\x05media\x18\x04 \x01(\x0b\x32\x17.whatlead.gate.v1.MediaH\x00\x42\t\n\x07\x63ontent\"\xa0\x01\n\x0e\x45xportedIntent\x12/\n\x06intent\x18\x01 \x01(\x0b\x32\x1f.whatlead.gate.v1.MessageIntent\x12\x31\n\x07\x63ontent\x18\x02 \x01(\x0b\x32 .whatlead.gate.v1.MessageContent\x12*\n\x03job\x18\x03 \x01(\x0b\x32\x1d.whatlead.gate.v1.ExportedJob\"\xd8\x01\n\x0b\x45xportedJob\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x31\n\x07\x63ontent\x18\x04 \x01(\x0b\x32 .whatlead.gate.v1.MessageContent\x12\x33\n\x08\x61ttempts\x18\x05 \x03(\x0b\x32!.whatlead.gate.v1.ExportedAttempt\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x02\n\x0f\x45xportedAttempt\x12\x0e\n\x06number\x18\x01 \x01(\r\x12,\n\x08taken_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x62\x65gan_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x15\n\rprovider_code\x18\x07 \x01(\t\x12\x1b\n\x13provider_message_id\x18\x08 \x01(\t\x12\x10\n\x08\x64\x65livery\x18\t \x01(\t2\xd1\x01\n\x0eSubjectService\x12]\n\x0c\x45raseSubject\x12%.whatlead.gate.v1.EraseSubjectRequest\x1a&.whatlead.gate.v1.EraseSubjectResponse\x12`\n\rExportSubject\x12&.whatlead.gate.v1.ExportSubjectRequest\x1a\'.whatlead.gate.v1.ExportSubjectResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,9 +38,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['recipient']._loaded_options = None
-  _globals['_ERASESUBJECTREQUEST'].fields_by_name['recipient']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['recipient']._serialized_options = b'\272H\004r\002\030@'
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_ERASESUBJECTREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\364\003'
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['recipient_id']._loaded_options = None
+  _globals['_ERASESUBJECTREQUEST'].fields_by_name['recipient_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_ERASESUBJECTREQUEST']._loaded_options = None
+  _globals['_ERASESUBJECTREQUEST']._serialized_options = b'\272H}\032{\n\026erase_subject.one_name\022,give recipient or recipient_id, and not both\0323(this.recipient == \'\') != (this.recipient_id == \'\')'
   _globals['_EXPORTSUBJECTREQUEST'].fields_by_name['recipient']._loaded_options = None
   _globals['_EXPORTSUBJECTREQUEST'].fields_by_name['recipient']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_EXPORTSUBJECTREQUEST'].fields_by_name['reason']._loaded_options = None
@@ -49,24 +53,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTSUBJECTREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_EXPORTSUBJECTREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_EXPORTSUBJECTREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
-  _globals['_ERASESUBJECTREQUEST']._serialized_start=176
-  _globals['_ERASESUBJECTREQUEST']._serialized_end=287
-  _globals['_ERASESUBJECTRESPONSE']._serialized_start=289
-  _globals['_ERASESUBJECTRESPONSE']._serialized_end=385
-  _globals['_EXPORTSUBJECTREQUEST']._serialized_start=388
-  _globals['_EXPORTSUBJECTREQUEST']._serialized_end=528
-  _globals['_EXPORTSUBJECTRESPONSE']._serialized_start=531
-  _globals['_EXPORTSUBJECTRESPONSE']._serialized_end=757
-  _globals['_LIFTEDSUPPRESSION']._serialized_start=760
-  _globals['_LIFTEDSUPPRESSION']._serialized_end=913
-  _globals['_MESSAGECONTENT']._serialized_start=916
-  _globals['_MESSAGECONTENT']._serialized_end=1092
-  _globals['_EXPORTEDINTENT']._serialized_start=1095
-  _globals['_EXPORTEDINTENT']._serialized_end=1255
-  _globals['_EXPORTEDJOB']._serialized_start=1258
-  _globals['_EXPORTEDJOB']._serialized_end=1474
-  _globals['_EXPORTEDATTEMPT']._serialized_start=1477
-  _globals['_EXPORTEDATTEMPT']._serialized_end=1751
-  _globals['_SUBJECTSERVICE']._serialized_start=1754
-  _globals['_SUBJECTSERVICE']._serialized_end=1963
+  _globals['_ERASESUBJECTREQUEST']._serialized_start=177
+  _globals['_ERASESUBJECTREQUEST']._serialized_end=452
+  _globals['_ERASESUBJECTRESPONSE']._serialized_start=454
+  _globals['_ERASESUBJECTRESPONSE']._serialized_end=550
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_start=553
+  _globals['_EXPORTSUBJECTREQUEST']._serialized_end=693
+  _globals['_EXPORTSUBJECTRESPONSE']._serialized_start=696
+  _globals['_EXPORTSUBJECTRESPONSE']._serialized_end=922
+  _globals['_LIFTEDSUPPRESSION']._serialized_start=925
+  _globals['_LIFTEDSUPPRESSION']._serialized_end=1078
+  _globals['_MESSAGECONTENT']._serialized_start=1081
+  _globals['_MESSAGECONTENT']._serialized_end=1257
+  _globals['_EXPORTEDINTENT']._serialized_start=1260
+  _globals['_EXPORTEDINTENT']._serialized_end=1420
+  _globals['_EXPORTEDJOB']._serialized_start=1423
+  _globals['_EXPORTEDJOB']._serialized_end=1639
+  _globals['_EXPORTEDATTEMPT']._serialized_start=1642
+  _globals['_EXPORTEDATTEMPT']._serialized_end=1916
+  _globals['_SUBJECTSERVICE']._serialized_start=1919
+  _globals['_SUBJECTSERVICE']._serialized_end=2128
 # @@protoc_insertion_point(module_scope)

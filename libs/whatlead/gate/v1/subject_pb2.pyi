@@ -30,22 +30,26 @@ class EraseSubjectRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RECIPIENT_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The caller's id for this request, 1 to 128 characters."""
     recipient: _builtins.str
     """The number, in E.164."""
     reason: _builtins.str
     """Why, for the record; 1 to 500 characters, and not the number: it stays in the event log."""
+    recipient_id: _builtins.str
+    """In place of the number, the random id: after a restore, SUBJECT_ERASED events name who has to be erased again."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         recipient: _builtins.str = ...,
         reason: _builtins.str = ...,
+        recipient_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "recipient", b"recipient", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "recipient", b"recipient", "recipient_id", b"recipient_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
