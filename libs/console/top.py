@@ -10,8 +10,8 @@ from rich.table import Table
 
 from console.connection import Clients
 from console.output import on_terminal, show, table
-from console.views import moment, seconds
-from console.views_metrics import saturation
+from console.views import moment
+from console.views_metrics import lasted, saturation
 from console.watching import watch
 from kernel.errors import Failure
 from kernel.ids import uuid7
@@ -87,7 +87,7 @@ def top_table(kind: str, rows: Iterable[Row]) -> Table:
         (
             row.id or "none yet",
             *(f"{row.per_minute(rate):,.1f}" for rate in _RATES),
-            seconds(row.part.from_approval.p95),
+            lasted(row.part.from_approval, "p95"),
             row.state,
             saturation(row.part.saturation),
             "?" if row.waiting is None else row.waiting,

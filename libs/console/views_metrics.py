@@ -18,6 +18,11 @@ def volume_rows(volume: metrics_pb2.Volume) -> list[tuple[str, int, str]]:
     ]
 
 
+def lasted(times: metrics_pb2.TimeToSend, name: str) -> str:
+    """Return one of the times, or `-` where nothing was measured."""
+    return seconds(getattr(times, name)) if times.count else "-"
+
+
 def saturation(reading: metrics_pb2.Saturation) -> str:
     """Return how near the limit came to its end, and which it is."""
     return f"{reading.ratio:.0%} of {reading.limit}" if reading.limit else "no limit applies"
@@ -38,7 +43,7 @@ def metrics_tables(
         for reason in counts
     ]
     times = [
-        (since, took.count, *(seconds(getattr(took, name)) for name in _TIMES))
+        (since, took.count, *(lasted(took, name) for name in _TIMES))
         for since, took in (("approval", metrics.from_approval), ("submission", metrics.from_submission))
     ]
     facts = [
@@ -57,7 +62,10 @@ def metrics_tables(
             for one in metrics.instances
             if one.sent
         ]
-        backlog = [(one.producer, one.waiting, seconds(one.oldest_age)) for one in metrics.backlogs]
+        backlog = [
+            (one.producer, one.waiting, seconds(one.oldest_age) if one.HasField("oldest_age") else "none is due")
+            for one in metrics.backlogs
+        ]
         tables += [
             table("instances", ("instance", "sent", "share", "saturation"), shares),
             table("backlog", ("waits in", "messages", "oldest"), backlog),
@@ -75,7 +83,7 @@ def series_table(series: metrics_pb2.GetMetricsSeriesResponse) -> Table:
             point.volume.sent.total,
             point.volume.blocked.total,
             point.volume.failed.total,
-            *(seconds(getattr(point.from_approval, name)) for name in _TIMES[1:]),
+            *(lasted(point.from_approval, name) for name in _TIMES[1:]),
         )
         for point in series.points
     ]

@@ -29,7 +29,7 @@ from chassis.database import Database, Transaction
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 
-WINDOWS = [1, 5, 60, 1_440, 44_640]
+WINDOWS = [1, 5, 17, 37, 60, 133, 1_440, 44_640]
 
 
 async def organization_metrics(database: Database, minutes: int, campaign_id: str = "") -> OrganizationMetrics:

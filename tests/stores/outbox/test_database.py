@@ -39,6 +39,15 @@ async def count(database: Database) -> int:
         return int(row.letters)
 
 
+async def test_a_snapshot_reads_one_moment_whatever_is_committed_meanwhile(database: Database) -> None:
+    async with database.snapshot() as snapshot:
+        before = await snapshot.fetch_one(COUNT)
+        await insert(database, uuid7())
+        after = await snapshot.fetch_one(COUNT)
+    assert before == after
+    assert await count(database) == 1
+
+
 def is_unavailable(error: BaseException) -> bool:
     return (
         isinstance(error, Failure)

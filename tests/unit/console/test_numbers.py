@@ -26,6 +26,18 @@ def test_percentiles_stand_beside_the_average() -> None:
     assert any(line.startswith("submission") and "4.000 s" in line for line in lines)
 
 
+def test_what_was_not_measured_has_no_time() -> None:
+    backlogs = [pb.Backlog(producer="gate", waiting=7), pb.Backlog(producer="executor", oldest_age=Duration(seconds=9))]
+    shown = text(*metrics_tables("organization", pb.GetOrganizationMetricsResponse(backlogs=backlogs)))
+    lines = [line.split() for line in shown.splitlines()]
+    for line in (
+        ["approval", "0", "-", "-", "-", "-"],
+        ["gate", "7", "none", "is", "due"],
+        ["executor", "0", "9.000", "s"],
+    ):
+        assert line in lines
+
+
 def test_a_series_is_a_line_a_point_with_a_bar() -> None:
     points = [
         pb.MetricsPoint(

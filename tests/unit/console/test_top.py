@@ -21,7 +21,7 @@ def part(id_: str, sent: int = 0) -> numbers.MetricsPart:
     return numbers.MetricsPart(
         id=id_,
         volume=numbers.Volume(sent=numbers.Count(total=sent, per_hour=sent * 60)),
-        from_approval=numbers.TimeToSend(p95=Duration(seconds=2)),
+        from_approval=numbers.TimeToSend(count=3, p95=Duration(seconds=2)),
         saturation=numbers.Saturation(limit="HOURLY_CAP", ratio=0.5),
     )
 
@@ -71,7 +71,10 @@ def test_instances_come_busiest_first_with_what_stops_them_and_what_waits() -> N
     states = {row.id: row.state for row in rows}
     assert (states["fast"], states["slow"], states["gone"]) == ("active", "paused: complaints", "disconnected")
     assert states["cooling"].startswith("cooldown until")
-    assert "50% of HOURLY_CAP" in text(top_table("instances", rows))
+    fast, *_, gone = text(top_table("instances", rows)).splitlines()[1:]
+    assert "2.000 s" in fast
+    assert "50% of HOURLY_CAP" in fast
+    assert gone.split()[:7] == ["gone", "0.0", "0.0", "0.0", "0.0", "-", "disconnected"]
 
 
 def test_a_campaign_that_only_waits_is_there_and_says_why() -> None:
