@@ -31,6 +31,7 @@ _PLATFORM = frozenset({Role.PLATFORM})
 _ANYONE = Grant(roles=_EVERYBODY)
 _MANAGER = Grant(roles=_MANAGERS)
 _OWNER = Grant(roles=frozenset({Role.OWNER}))
+_OPERATOR = Grant(roles=_PLATFORM)
 
 
 def _only(*services: str) -> Grant:
@@ -84,12 +85,16 @@ TABLE: dict[str, Grant] = {
     "/whatlead.audit.v1.EventService/RecordEvents": _only("gate", "executor", "control"),
     "/whatlead.audit.v1.EventService/ListEvents": _MANAGER,
     "/whatlead.audit.v1.EventService/WatchEvents": _MANAGER,
+    "/whatlead.audit.v1.EventService/TallyIntents": _MANAGER,
     "/whatlead.audit.v1.TimelineService/GetMessageIntentTimeline": _MANAGER,
     "/whatlead.audit.v1.TimelineService/GetPauseTimeline": _MANAGER,
     "/whatlead.audit.v1.MetricsService/GetInstanceMetrics": _MANAGER,
     "/whatlead.audit.v1.MetricsService/GetOrganizationMetrics": Grant(roles=_MANAGERS | _PLATFORM),
     "/whatlead.audit.v1.MetricsService/GetMetricsSeries": _MANAGER,
     "/whatlead.audit.v1.MetricsService/GetMetricsBreakdown": _MANAGER,
+    "/whatlead.outbox.v1.OutboxService/GetBacklog": _OPERATOR,
+    "/whatlead.outbox.v1.OutboxService/ListRefusedItems": _OPERATOR,
+    "/whatlead.outbox.v1.OutboxService/ResendRefusedItems": _OPERATOR,
 }
 
 # Called by probes and tools before anyone has a token; they tell nothing of any organization.

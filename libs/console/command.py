@@ -73,6 +73,17 @@ def _call(data_dir: Path, organization: str, work: Callable[["Clients"], Awaitab
     _run(connected())
 
 
+def _call_as_platform(data_dir: Path, work: Callable[["Clients"], Awaitable[None]]) -> None:
+    """Run `work` for those who run the installation, with no organization."""
+    from console.connection import clients, load, platform_token
+
+    async def connected() -> None:
+        async with clients(load(data_dir), platform_token(data_dir)) as stubs:
+            await work(stubs)
+
+    _run(connected())
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine; a group of errors is raised as its first."""
     try:
@@ -434,6 +445,50 @@ def export(
 
     number = read_number()
     _call(data_dir, organization, lambda stubs: run_export(stubs, number, reason=reason))
+
+
+@app.command()
+def outbox(data_dir: DataDir = _DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """Show what each service still has to tell the others, and how much was refused (role platform)."""
+    from console.outboxes import backlogs
+
+    _call_as_platform(data_dir, lambda stubs: backlogs(stubs.outboxes, as_json=as_json))
+
+
+@app.command()
+def refused(data_dir: DataDir = _DEFAULT_DATA_DIR, as_json: AsJson = False) -> None:
+    """List what was refused for good between the services, with the reason (role platform)."""
+    from console.outboxes import refused as run_refused
+
+    _call_as_platform(data_dir, lambda stubs: run_refused(stubs.outboxes, as_json=as_json))
+
+
+@app.command()
+def resend(
+    service: Annotated[str, typer.Argument(help="Whose: gate, executor or control")],
+    refused_ids: Annotated[list[int], typer.Argument(metavar="ID...", help="Which: see `whatlead refused`.")],
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+) -> None:
+    """Send refused items again, once what refused them was mended (role platform)."""
+    from console.outboxes import SENDERS
+    from console.outboxes import resend as run_resend
+
+    if service not in SENDERS:
+        _stop(f"{service!r} has no outbox: choose {', '.join(SENDERS)}", 2)
+    _call_as_platform(data_dir, lambda stubs: run_resend(stubs.outboxes[service], refused_ids))
+
+
+@app.command()
+def conserve(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Only what was submitted in the last days.")] = 30,
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Compare intents and jobs with the events that audit has; exit status 1 if anything is missing."""
+    from console.conservation import conserve as run_conserve
+
+    _call(data_dir, organization, lambda stubs: run_conserve(stubs, days=days, as_json=as_json))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from whatlead.gate.v1.gate_pb2_grpc import GateServiceStub
 from whatlead.gate.v1.instance_pb2_grpc import InstanceServiceStub
 from whatlead.gate.v1.policy_pb2_grpc import PolicyServiceStub
 from whatlead.gate.v1.subject_pb2_grpc import SubjectServiceStub
+from whatlead.outbox.v1.outbox_pb2_grpc import OutboxServiceStub
 
 if TYPE_CHECKING:
     from whatlead.audit.v1.event_pb2_grpc import EventServiceAsyncStub
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from whatlead.gate.v1.instance_pb2_grpc import InstanceServiceAsyncStub
     from whatlead.gate.v1.policy_pb2_grpc import PolicyServiceAsyncStub
     from whatlead.gate.v1.subject_pb2_grpc import SubjectServiceAsyncStub
+    from whatlead.outbox.v1.outbox_pb2_grpc import OutboxServiceAsyncStub
 
 FILE_NAME = "connection.json"
 
@@ -78,6 +80,13 @@ def token_for(data_dir: Path, organization_id: str) -> str:
     )
 
 
+def platform_token(data_dir: Path) -> str:
+    """Return the token in `WHATLEAD_TOKEN`, or a fresh one of the role platform signed with the folder's key."""
+    return os.environ.get("WHATLEAD_TOKEN") or mint_token(
+        data_dir, subject="operator", organization_id="", role="platform"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
     """Stubs of every public service, acting as one caller."""
@@ -91,6 +100,7 @@ class Clients:
     events: "EventServiceAsyncStub"
     timelines: "TimelineServiceAsyncStub"
     metrics: "MetricsServiceAsyncStub"
+    outboxes: "dict[str, OutboxServiceAsyncStub]"
 
 
 @asynccontextmanager
@@ -111,4 +121,9 @@ async def clients(connection: Connection, token: str) -> AsyncIterator[Clients]:
             events=EventServiceStub(audit),
             timelines=TimelineServiceStub(audit),
             metrics=MetricsServiceStub(audit),
+            outboxes={
+                "gate": OutboxServiceStub(gate),
+                "executor": OutboxServiceStub(executor),
+                "control": OutboxServiceStub(control),
+            },
         )

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from console.accounting import Account, FenceCheck, check_fence, take_account
 from console.connection import Clients, clients, token_for
+from console.conservation import Conservation, check_conservation
 from console.leads import Lead, read_leads
 from console.live import Progression, live_view
 from console.output import table
@@ -78,7 +79,10 @@ async def _campaign(stubs: Clients, system: System, leads: Sequence[Lead], organ
     print(f"\nthe campaign took {time.monotonic() - begun:.1f} s")
     _show_account(account, fenced, fence)
     await _show_explanations(stubs, results)
+    conservation = await _conserved(stubs)
+    print(f"\naudit has {conservation.events} events of {conservation.intents} intents and {conservation.jobs} jobs")
     problems = account.problems()
+    problems += [f"{problem.intent_id}: {problem.what}" for problem in conservation.problems]
     if not fence.holds:
         problems.append(f"{fence.begun_inside} sends began and {fence.arrived_inside} arrived inside the fence")
     return problems
@@ -144,6 +148,16 @@ async def _settled(stubs: Clients, results: Sequence[RowResult], simulator_url: 
         done = account.settled and account.jobs["UNKNOWN"] == account.accepted_unknown == 0
         if (done and not account.problems()) or time.monotonic() > deadline:
             return account
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _conserved(stubs: Clients) -> Conservation:
+    """Compare with audit's events until they are all there, 120 s at most."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        found = await check_conservation(stubs, days=1)
+        if found.holds or time.monotonic() > deadline:
+            return found
         await asyncio.sleep(_POLL_SECONDS)
 
 

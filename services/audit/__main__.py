@@ -15,7 +15,7 @@ from audit.domain.arrival import Arrival
 from audit.grpc_api import EventApi, TimelineApi
 from audit.infrastructure.observation import StoredEvents
 from audit.infrastructure.parsing import parse
-from audit.infrastructure.postgres_lives import PostgresLives
+from audit.infrastructure.postgres_lives import PostgresLives, PostgresTallies
 from audit.infrastructure.postgres_log import PostgresEventLog
 from audit.infrastructure.postgres_reads import PostgresLists
 from audit.infrastructure.postgres_sums import PostgresSums
@@ -52,6 +52,7 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
     events = EventApi(
         record=partial(record_events, parse=parse, log=log, announce=announce, clock=clock),
         page=PostgresLists(database).newest,
+        tally=PostgresTallies(database).of,
         announcements=announcements,
     )
     timelines = TimelineApi(

@@ -1,6 +1,6 @@
 """Answer calls about events and timelines: translate, ask, translate back. Decides nothing and knows no table."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import structlog
 from audit.application.record_events import Kept
 from audit.application.watching import Announcements
 from audit.domain.arrival import CONFLICTING_DUPLICATE, Refused
+from audit.domain.event import EventType
 from audit.domain.stop import Stop
 from audit.domain.timeline import Timeline
 from audit.infrastructure.parsing import TYPES
@@ -42,6 +43,7 @@ LARGEST_PAGE = 1_000
 log = structlog.get_logger()
 _refused = meter.create_counter("whatlead.audit.events.refused", description="Events set aside, by reason.")
 
+_NUMBERS = {one: number for number, one in TYPES.items()}
 _REFUSAL_KINDS = {
     CONFLICTING_DUPLICATE: Kind.ALREADY_EXISTS,
     "ROLE_NOT_ALLOWED": Kind.PERMISSION_DENIED,
@@ -62,12 +64,21 @@ class Page(Protocol):
     def __call__(self, asked: Listing, *, before: UUID, size: int) -> Awaitable[Sequence[Stored]]: ...
 
 
+class Tally(Protocol):
+    """Say which events of intents are stored."""
+
+    def __call__(
+        self, organization_id: str, intent_ids: Sequence[UUID]
+    ) -> Awaitable[Mapping[str, Sequence[tuple[int, EventType]]]]: ...
+
+
 class EventApi(event_pb2_grpc.EventServiceServicer):
     """EventService."""
 
-    def __init__(self, *, record: Record, page: Page, announcements: Announcements) -> None:
+    def __init__(self, *, record: Record, page: Page, tally: Tally, announcements: Announcements) -> None:
         self._record = record
         self._page = page
+        self._tally = tally
         self._announcements = announcements
 
     async def RecordEvents(  # noqa: N802
@@ -116,6 +127,19 @@ class EventApi(event_pb2_grpc.EventServiceServicer):
             while True:
                 batch = await watcher.next(HEARTBEAT_SECONDS)
                 yield event_pb2.WatchEventsResponse(events=[stored_event(one.body, one.recorded_at) for one in batch])
+
+    async def TallyIntents(  # noqa: N802
+        self, request: event_pb2.TallyIntentsRequest, context: Context
+    ) -> event_pb2.TallyIntentsResponse:
+        """Say which events are stored of each intent."""
+        intent_ids = [UUID(intent_id) for intent_id in request.intent_ids]
+        tallies = await self._tally(current_caller().organization_id, intent_ids)
+        response = event_pb2.TallyIntentsResponse()
+        for asked, intent_id in zip(request.intent_ids, intent_ids, strict=True):
+            one = response.tallies.add(intent_id=asked)
+            for sequence, kind in tallies.get(str(intent_id), ()):
+                one.events.add(sequence=sequence, type=_NUMBERS[kind])
+        return response
 
 
 class TimelineApi(timeline_pb2_grpc.TimelineServiceServicer):

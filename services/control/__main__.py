@@ -12,6 +12,7 @@ from chassis.clients import internal_channel
 from chassis.database import Database, load_queries
 from chassis.migrations import check_current
 from chassis.outbox import Outbox
+from chassis.outbox_api import registration
 from chassis.serving import Process, Registration, launch
 from control.application.canaries import CanaryLoop
 from control.application.checking import Checks
@@ -156,7 +157,8 @@ def assemble(
                 servicer=api,
                 add=control_pb2_grpc.add_ControlServiceServicer_to_server,
                 priority=("Pause", "Resume"),
-            )
+            ),
+            registration(outbox),
         ],
         loops={
             "heartbeat": heart.run,

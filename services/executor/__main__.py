@@ -17,6 +17,7 @@ from chassis.clients import internal_channel
 from chassis.database import Database
 from chassis.migrations import check_current
 from chassis.outbox import Outbox
+from chassis.outbox_api import registration
 from chassis.retention import let_go
 from chassis.serving import Process, Registration, launch
 from chassis.telemetry import meter, tracer
@@ -143,6 +144,7 @@ def assemble(
                 servicer=api,
                 add=executor_pb2_grpc.add_ExecutorServiceServicer_to_server,
             ),
+            registration(outbox),
         ),
         loops={
             "dispatch": dispatch.run,

@@ -11,9 +11,11 @@ import structlog
 
 from chassis.database import Database
 from chassis.outbox import Outbox
+from chassis.outbox_api import registration
 from chassis.retention import let_go
 from chassis.serving import Process, Registration
 from chassis.validation import Rules
+from gate.application.admission import refuse_beyond
 from gate.application.cancel import cancel_intents
 from gate.application.cooldowns import end_cooldowns_until
 from gate.application.erasure import erase_subject, tell_export
@@ -40,7 +42,7 @@ from gate.infrastructure.control_watch import ControlWatch
 from gate.infrastructure.counting import count_decisions
 from gate.infrastructure.executor import ExecutorClient
 from gate.infrastructure.exporting import SubjectReads
-from gate.infrastructure.handover import Handover
+from gate.infrastructure.handover import AUDIT, Handover
 from gate.infrastructure.postgres import PostgresStore
 from gate.infrastructure.reading import ConfigurationReads, IntentReads
 from gate.infrastructure.receivers import audit_receiver, control_receiver, executor_receiver
@@ -125,6 +127,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
     reads = ConfigurationReads(database=database)
     gate = GateApi(
         intake=Intake(vault=vault, rules=Rules(), clock=clock),
+        admit=partial(refuse_beyond, settings.max_audit_backlog, waiting=partial(outbox.waiting, AUDIT)),
         submit=group.submit,
         evaluate=partial(evaluate, control=control, store=store, clock=clock),
         cancel=partial(cancel_intents, works=store, cancel_jobs=executor, clock=clock),
@@ -188,6 +191,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
                 servicer=subjects,
                 add=subject_pb2_grpc.add_SubjectServiceServicer_to_server,
             ),
+            registration(outbox),
         ),
         loops={
             "outbox": outbox.run,

@@ -33,3 +33,8 @@ class GateSettings(ServiceSettings):
         le=3650,
         description="Gate: how long it is kept whom an intent was for and what it said; and answers.",
     )
+    max_audit_backlog: int = Field(
+        2_000_000,
+        ge=1,
+        description="Gate: how many events may wait for audit before submits are refused (QUEUE_FULL); some 1 kB each.",
+    )

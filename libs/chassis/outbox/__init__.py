@@ -4,6 +4,7 @@ once and in no order. Knows neither the services nor their messages.
 
 from chassis.outbox.outbox import Outbox, PostingTransaction
 from chassis.outbox.parcels import Backlog, Parcel, Receiver, Refusal
+from chassis.outbox.refused import RefusedItem
 from chassis.outbox.store import outbox_ddl
 
-__all__ = ["Backlog", "Outbox", "Parcel", "PostingTransaction", "Receiver", "Refusal", "outbox_ddl"]
+__all__ = ["Backlog", "Outbox", "Parcel", "PostingTransaction", "Receiver", "Refusal", "RefusedItem", "outbox_ddl"]

@@ -17,9 +17,12 @@ _log = structlog.get_logger("outbox")
 class Confirmations:
     """Delivered parcels on their way out of the table."""
 
-    def __init__(self, store: Store, *, settled: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, *, settled: Callable[[], None], confirmed: Callable[[Sequence[Parcel]], None]
+    ) -> None:
         self._store = store
         self._settled = settled
+        self._confirmed = confirmed
         self._parcels: list[Parcel] = []
         self._refused: list[SetAside] = []
         self._committing = False
@@ -64,4 +67,5 @@ class Confirmations:
             raise
         finally:
             self._committing = False
+        self._confirmed(parcels)
         return True

@@ -68,6 +68,7 @@ class Lane:
         self.memory = Memory(receiver, bound=memory_bytes)
         self.hurry = False
         self.expects_more = False
+        self.behind = False  # what waits in the table is so old that new parcels take their turn there
 
     @property
     def hungry(self) -> bool:

@@ -13,14 +13,17 @@ from datetime import datetime, timedelta
 import structlog
 
 from chassis.database import Database, Transaction
+from chassis.outbox.backlog import BacklogMeter
 from chassis.outbox.confirmation import Confirmations
 from chassis.outbox.lane import Lane
-from chassis.outbox.parcels import Backlog, Parcel, Receiver, merged
+from chassis.outbox.parcels import Backlog, Parcel, Receiver, check_size, merged
+from chassis.outbox.refused import RefusedItems
 from chassis.outbox.store import Store
 from kernel.errors import Failure
 
 _DRAIN = timedelta(seconds=5)
-_PARCELS_A_CLAIM = 256
+_PARCELS_A_CLAIM = 1_000
+_LEASES_UNTIL_OLD = 4
 _log = structlog.get_logger("outbox")
 
 
@@ -52,7 +55,9 @@ class Outbox:
         self._lease = lease.total_seconds()
         self._changed = asyncio.Event()
         self._running = False
-        self._confirmations = Confirmations(self._store, settled=self._changed.set)
+        self.refused = RefusedItems(database)
+        self._meter = BacklogMeter(self._store, [receiver.name for receiver in receivers])
+        self._confirmations = Confirmations(self._store, settled=self._changed.set, confirmed=self._meter.confirmed)
         self._lanes = {
             receiver.name: Lane(
                 receiver,
@@ -73,6 +78,8 @@ class Outbox:
             yield posting
             for name, posts in posting.posts.items():
                 receiver = self._lane(name).receiver
+                for post in posts:
+                    check_size(receiver, post)
                 parcels += merged(posts, max_bytes=receiver.max_bytes, max_items=receiver.max_items)
             await self._store.insert(tx, parcels)
         for parcel in parcels:
@@ -80,13 +87,17 @@ class Outbox:
 
     async def put(self, tx: Transaction, *, receiver: str, payload: bytes, items: int) -> Parcel:
         """Store a parcel in the caller's transaction; hand it to `send` once that has committed."""
-        parcel = Parcel(receiver=self._lane(receiver).receiver.name, payload=payload, items=items)
+        parcel = Parcel(receiver=receiver, payload=payload, items=items)
+        check_size(self._lane(receiver).receiver, parcel)
         await self._store.insert(tx, [parcel])
         return parcel
 
     def send(self, parcel: Parcel) -> None:
-        """Send a committed parcel on from memory. When memory is full, the relay finds it in the table instead."""
-        self._lane(parcel.receiver).memory.offer(parcel)
+        """Send a committed parcel on from memory; if that is full or old ones wait, the relay finds it in the table."""
+        lane = self._lane(parcel.receiver)
+        self._meter.added(parcel)
+        if not lane.behind:
+            lane.memory.offer(parcel)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver and relay until `stop`; then drain for a few seconds and leave the rest to others at once."""
@@ -123,6 +134,10 @@ class Outbox:
         """Delete items that were set aside before then, at most `most`; return how many."""
         return await self._store.forget_refused(before, most=most)
 
+    def waiting(self, receiver: str) -> int:
+        """Return about how many items wait for `receiver`; costs nothing (see BacklogMeter for how old it may be)."""
+        return self._meter.items(receiver)
+
     @property
     def held_bytes(self) -> int:
         """How much is in memory."""
@@ -135,7 +150,10 @@ class Outbox:
             raise ValueError(f"the outbox has no receiver {receiver!r}") from None
 
     def _start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        tasks = [group.create_task(self._confirmations.run(), name="outbox.confirm")]
+        tasks = [
+            group.create_task(self._confirmations.run(), name="outbox.confirm"),
+            group.create_task(self._meter.run(), name="outbox.count"),
+        ]
         for name, lane in self._lanes.items():
             tasks.append(group.create_task(lane.run(), name=f"outbox.{name}"))
         return tasks
@@ -179,6 +197,7 @@ class Outbox:
             for parcel in claimed:
                 lane.memory.offer(parcel)
             lane.expects_more = bool(claimed)
+            lane.behind = bool(claimed) and claimed[0].age > self._lease * _LEASES_UNTIL_OLD
 
     async def _wait_until_hungry(self) -> None:
         """Wait until a lane has worked off what it was given from the table."""

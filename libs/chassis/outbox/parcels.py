@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from kernel.ids import uuid7
+from kernel.errors import Failure, Kind
+from kernel.ids import moment_of, uuid7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,11 @@ class Parcel:
     def __post_init__(self) -> None:
         if self.items < 1:
             raise ValueError("a parcel holds at least one item")
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was made, by this machine's clock."""
+        return (datetime.now(UTC) - moment_of(self.parcel_id)).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,19 @@ class Backlog:
     parcels: int
     items: int
     oldest: timedelta
+
+
+def check_size(receiver: Receiver, parcel: Parcel) -> None:
+    """Raise `Failure` for an item that no call could carry: where it is made, not after it was stored."""
+    if len(parcel.payload) <= receiver.max_bytes:
+        return
+    for item_id, payload in receiver.split(parcel.payload):
+        if len(payload) > receiver.max_bytes:
+            raise Failure(
+                Kind.INVALID_ARGUMENT,
+                "LIMIT_EXCEEDED",
+                f"item {item_id} has {len(payload)} bytes; {receiver.name} takes at most {receiver.max_bytes}",
+            )
 
 
 def merged(parcels: Iterable[Parcel], *, max_bytes: int, max_items: int) -> list[Parcel]:

@@ -1,11 +1,13 @@
 """Read the lives of intents and of pauses from the log. Writes nothing and decides nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
+from audit.domain.event import EventType
 from audit.domain.stop import ENDS_OF_ATTEMPTS, MOST_SENDS, Window
 from audit.domain.timeline import FIRST_EVENTS, NEWEST_AROUND, NEWEST_EVENTS, Read, Recorded, Surroundings
 from audit.infrastructure.postgres_reads import CLOCKS_DISAGREE, id_at, queries
@@ -92,3 +94,26 @@ class PostgresLives:
 
 def _recorded(rows: Iterable[Row[Any]]) -> list[Recorded]:
     return [recorded(row.body, row.recorded_at) for row in rows]
+
+
+class PostgresTallies:
+    """Which events of many intents are stored."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(
+        self, organization_id: str, intent_ids: Sequence[UUID]
+    ) -> Mapping[str, Sequence[tuple[int, EventType]]]:
+        """Return sequence and type of each stored event, by intent; intents without any are not in it."""
+        async with self._database.autocommit() as tx:
+            rows = await tx.fetch(
+                queries.tally_intents,
+                organization_id=organization_id,
+                intent_ids=[str(intent_id) for intent_id in intent_ids],
+                floor=floor_of_intent(min(intent_ids)),
+            )
+        tallies: dict[str, list[tuple[int, EventType]]] = defaultdict(list)
+        for row in rows:
+            tallies[row.aggregate_id].append((row.sequence, EventType(row.event_type)))
+        return tallies

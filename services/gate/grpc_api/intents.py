@@ -46,6 +46,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         self,
         *,
         intake: Intake,
+        admit: Callable[[], None],
         submit: Callable[[Submission], Awaitable[Sequence[Result]]],
         evaluate: Callable[[Submission], Awaitable[Recorded]],
         cancel: Cancel,
@@ -54,6 +55,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         paused: PausedScopes,
     ) -> None:
         self._intake = intake
+        self._admit = admit
         self._submit = submit
         self._evaluate = evaluate
         self._cancel = cancel
@@ -64,6 +66,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
     async def SubmitIntent(  # noqa: N802
         self, request: gate_pb2.SubmitIntentRequest, context: Context
     ) -> gate_pb2.SubmitIntentResponse:
+        self._admit()
         result = (await self._submit(self._single(request.intent)))[0]
         if isinstance(result, Failure):
             raise result
@@ -73,6 +76,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
     async def SubmitIntents(  # noqa: N802
         self, request: gate_pb2.SubmitIntentsRequest, context: Context
     ) -> gate_pb2.SubmitIntentsResponse:
+        self._admit()
         organization_id = current_caller().organization_id
         taken = [
             self._intake.take(organization_id, item, prefix=f"intents[{place}]")

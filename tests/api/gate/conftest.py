@@ -27,6 +27,7 @@ from whatlead.gate.v1 import (
 )
 
 KEY = "11" * 32
+MOST_WAITING = 2_000
 
 
 @dataclass
@@ -110,6 +111,6 @@ async def gate(service_database: Callable[[str], Awaitable[Database]]) -> AsyncI
     database = await service_database("gate")
     control, executor, audit = Control(), Executor(), Audit()
     neighbours: Any = Neighbours(executor=executor, control=[control], audit=audit)  # type: ignore[arg-type]
-    settings = settings_of("gate", GateSettings, recipient_key=KEY)
+    settings = settings_of("gate", GateSettings, recipient_key=KEY, max_audit_backlog=MOST_WAITING)
     async with running_process(assemble(settings, database, neighbours, SystemClock())) as server:
         yield Gate(server=server, database=database, control=control, executor=executor, audit=audit)

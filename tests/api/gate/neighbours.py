@@ -8,10 +8,12 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
+from chassis.errors_grpc import to_status
 from kernel.errors import Failure, Kind
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 from whatlead.control.v1 import control_pb2
+from whatlead.error.v1 import error_pb2
 from whatlead.executor.v1 import executor_pb2
 from whatlead.gate.v1 import intent_pb2, subject_pb2
 
@@ -169,10 +171,20 @@ class Audit:
     """Keeps events."""
 
     events: list[event_pb2.OperationalEvent] = field(default_factory=list)
+    away: bool = False
+    refuse: int = 0
 
     async def RecordEvents(self, request: Any, timeout: float = 0) -> event_pb2.RecordEventsResponse:
-        self.events.extend(event_pb2.OperationalEvent.FromString(event) for event in request.events)
-        return event_pb2.RecordEventsResponse()
+        if self.away:
+            raise Failure(Kind.UNAVAILABLE, "UNAVAILABLE", "audit is away")
+        events = [event_pb2.OperationalEvent.FromString(event) for event in request.events]
+        refused, kept = events[: self.refuse], events[self.refuse :]
+        self.refuse -= len(refused)
+        self.events.extend(kept)
+        conflict = Failure(Kind.ALREADY_EXISTS, "CONFLICTING_DUPLICATE", "it came before with other content")
+        return event_pb2.RecordEventsResponse(
+            refusals=[error_pb2.Refusal(item_id=event.event_id, status=to_status(conflict)) for event in refused]
+        )
 
     def life(self, intent_id: str) -> list[tuple[int, str, str]]:
         """Return an intent's events by sequence: number, type, reason."""

@@ -958,3 +958,105 @@ class WatchEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchEventsResponse: _TypeAlias = WatchEventsResponse  # noqa: Y015
+
+@_typing.final
+class TallyIntentsRequest(_message.Message):
+    """Names intents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTENT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def intent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which, 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        intent_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["intent_ids", b"intent_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TallyIntentsRequest: _TypeAlias = TallyIntentsRequest  # noqa: Y015
+
+@_typing.final
+class TallyIntentsResponse(_message.Message):
+    """What is stored of each intent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TALLIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tallies(self) -> _containers.RepeatedCompositeFieldContainer[Global___IntentTally]:
+        """In the order asked."""
+
+    def __init__(
+        self,
+        *,
+        tallies: _abc.Iterable[Global___IntentTally] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tallies", b"tallies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TallyIntentsResponse: _TypeAlias = TallyIntentsResponse  # noqa: Y015
+
+@_typing.final
+class IntentTally(_message.Message):
+    """The events of one intent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTENT_ID_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    intent_id: _builtins.str
+    """The intent."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___TalliedEvent]:
+        """Its events, by sequence."""
+
+    def __init__(
+        self,
+        *,
+        intent_id: _builtins.str = ...,
+        events: _abc.Iterable[Global___TalliedEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "intent_id", b"intent_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IntentTally: _TypeAlias = IntentTally  # noqa: Y015
+
+@_typing.final
+class TalliedEvent(_message.Message):
+    """One event, without its content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Its place in the intent's life, from 1 without gaps."""
+    type: Global___EventType.ValueType
+    """What happened."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        type: Global___EventType.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TalliedEvent: _TypeAlias = TalliedEvent  # noqa: Y015

@@ -50,6 +50,11 @@ class EventServiceStub:
                 request_serializer=whatlead_dot_audit_dot_v1_dot_event__pb2.WatchEventsRequest.SerializeToString,
                 response_deserializer=whatlead_dot_audit_dot_v1_dot_event__pb2.WatchEventsResponse.FromString,
                 _registered_method=True)
+        self.TallyIntents = channel.unary_unary(
+                '/whatlead.audit.v1.EventService/TallyIntents',
+                request_serializer=whatlead_dot_audit_dot_v1_dot_event__pb2.TallyIntentsRequest.SerializeToString,
+                response_deserializer=whatlead_dot_audit_dot_v1_dot_event__pb2.TallyIntentsResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
@@ -88,6 +93,17 @@ class EventServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TallyIntents(self, request, context):
+        """Says which events are stored of up to 1,000 intents, without their content: for a comparison with what gate and executor
+        know. An intent without any, and one of another organization, has an empty tally.
+
+        grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_ids":
+        ["01890a5d-ac96-774b-bcce-b302099a8057"]}' localhost:7004 whatlead.audit.v1.EventService/TallyIntents
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EventServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +121,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.WatchEvents,
                     request_deserializer=whatlead_dot_audit_dot_v1_dot_event__pb2.WatchEventsRequest.FromString,
                     response_serializer=whatlead_dot_audit_dot_v1_dot_event__pb2.WatchEventsResponse.SerializeToString,
+            ),
+            'TallyIntents': grpc.unary_unary_rpc_method_handler(
+                    servicer.TallyIntents,
+                    request_deserializer=whatlead_dot_audit_dot_v1_dot_event__pb2.TallyIntentsRequest.FromString,
+                    response_serializer=whatlead_dot_audit_dot_v1_dot_event__pb2.TallyIntentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -189,6 +210,33 @@ class EventService:
             '/whatlead.audit.v1.EventService/WatchEvents',
             whatlead_dot_audit_dot_v1_dot_event__pb2.WatchEventsRequest.SerializeToString,
             whatlead_dot_audit_dot_v1_dot_event__pb2.WatchEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TallyIntents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/whatlead.audit.v1.EventService/TallyIntents',
+            whatlead_dot_audit_dot_v1_dot_event__pb2.TallyIntentsRequest.SerializeToString,
+            whatlead_dot_audit_dot_v1_dot_event__pb2.TallyIntentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,13 @@ class EventServiceStub:
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{}'
         localhost:7004 whatlead.audit.v1.EventService/WatchEvents
     """
+    TallyIntents: _grpc.UnaryUnaryMultiCallable[_event_pb2.TallyIntentsRequest, _event_pb2.TallyIntentsResponse]
+    """Says which events are stored of up to 1,000 intents, without their content: for a comparison with what gate and executor
+    know. An intent without any, and one of another organization, has an empty tally.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_ids":
+        ["01890a5d-ac96-774b-bcce-b302099a8057"]}' localhost:7004 whatlead.audit.v1.EventService/TallyIntents
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -78,6 +85,13 @@ class EventServiceAsyncStub(EventServiceStub):
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{}'
         localhost:7004 whatlead.audit.v1.EventService/WatchEvents
+    """
+    TallyIntents: _aio.UnaryUnaryMultiCallable[_event_pb2.TallyIntentsRequest, _event_pb2.TallyIntentsResponse]  # type: ignore[assignment]
+    """Says which events are stored of up to 1,000 intents, without their content: for a comparison with what gate and executor
+    know. An intent without any, and one of another organization, has an empty tally.
+
+      grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_ids":
+        ["01890a5d-ac96-774b-bcce-b302099a8057"]}' localhost:7004 whatlead.audit.v1.EventService/TallyIntents
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +133,19 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{}'
             localhost:7004 whatlead.audit.v1.EventService/WatchEvents
+        """
+
+    @_abc_1.abstractmethod
+    def TallyIntents(
+        self,
+        request: _event_pb2.TallyIntentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.TallyIntentsResponse, _abc.Awaitable[_event_pb2.TallyIntentsResponse]]:
+        """Says which events are stored of up to 1,000 intents, without their content: for a comparison with what gate and executor
+        know. An intent without any, and one of another organization, has an empty tally.
+
+          grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_ids":
+            ["01890a5d-ac96-774b-bcce-b302099a8057"]}' localhost:7004 whatlead.audit.v1.EventService/TallyIntents
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,3 @@
+SELECT receiver, count(*) AS items
+FROM outbox_refused
+GROUP BY receiver
