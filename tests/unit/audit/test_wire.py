@@ -55,6 +55,8 @@ DECISION = event_pb2.DecisionDetail(
     number=2,
     rule="pace",
     binding_limiter="PACE",
+    binding_used=3,
+    binding_max=5,
     policy_version=3,
     earliest_time=stamp(LATER),
     tightest_limit="HOURLY_CAP",
@@ -73,7 +75,8 @@ ATTEMPT = event_pb2.AttemptDetail(
 DELIVERY = event_pb2.DeliveryDetail(attempt_number=1, provider_code="131026", resolution="SENT", note="seen")
 PAUSE = event_pb2.PauseDetail(scope="CAMPAIGN", target="black-friday", note="wrong price", paused_until=stamp(LATER))
 COOLDOWN = event_pb2.CooldownDetail(level=2, end_time=stamp(LATER), failures=30, sends=200)
-GROUNDS = "rule pace; decision 2, policy version 3; bound by PACE; HOURLY_CAP 12 of 60"
+GROUNDS = "rule pace; decision 2, policy version 3; bound by PACE 3 of 5; HOURLY_CAP 12 of 60"
+SUBMITTED = GROUNDS.replace("bound by", "submitted by crm; bound by")
 BY = "inst-sp-1 through whatsapp_cloud"
 
 SUMMARIES = [
@@ -89,8 +92,8 @@ SUMMARIES = [
     ),
     (
         "MESSAGE_BLOCKED",
-        {"decision": DECISION, "reason": "OPTED_OUT"},
-        f"Blocked by the gate, the recipient had opted out (OPTED_OUT): {GROUNDS}",
+        {"decision": DECISION, "reason": "OPTED_OUT", "actor": "crm"},
+        f"Blocked by the gate, the recipient had opted out (OPTED_OUT): {SUBMITTED}",
     ),
     ("MESSAGE_SEND_STARTED", {"attempt": ATTEMPT}, f"Send started by {BY}, attempt 1"),
     ("MESSAGE_SENT", {"attempt": ATTEMPT}, f"Sent by {BY}, attempt 1, answered in 250 ms, as wamid.1"),

@@ -6,22 +6,23 @@ from itertools import pairwise
 import pytest
 from cryptography.exceptions import InvalidTag
 from hypothesis import given, settings
-from tests.unit.gate.cases import NOW, any_case
+from tests.unit.gate.cases import MOMENT, NOW, any_case, facts, instance, intent
 
 from gate.application.batch_ids import batch_ids
-from gate.application.messages import Recorded
+from gate.application.messages import Message, Recorded, Verdict
 from gate.domain.decide import decide
 from gate.domain.facts import Facts, Intent
 from gate.domain.policy import DEFAULT_POLICY, FailureThreshold, Pace, Policy
 from gate.domain.quiet_hours import QuietHours, Window
 from gate.domain.reputation import SignalKind
+from gate.domain.schedule import Schedule, hour_of
 from gate.domain.words import CancelOutcome, Category, Effect, IntentState, Outcome
 from gate.grpc_api.policy_translation import policy_from_proto, policy_to_proto
 from gate.grpc_api.signals import KIND_FROM_PROTO
 from gate.grpc_api.translation import STATE_FROM_PROTO
 from gate.infrastructure import decision_format, policy_format, wire
 from gate.infrastructure.sealing import Vault
-from kernel.ids import moment_of
+from kernel.ids import moment_of, uuid7
 from whatlead.audit.v1 import event_pb2
 from whatlead.gate.v1 import intent_pb2, signal_pb2
 
@@ -43,6 +44,33 @@ def test_a_decision_comes_back_as_it_was(case: tuple[Intent, Facts]) -> None:
     assert again.decided_by == "tester"
     for name in ("rules", "earliest_time", "approved_until", "binding_limiter", "tightest_limit", "control_version"):
         assert getattr(again.decision, name) == getattr(decision, name)
+
+
+def test_the_event_tells_how_much_of_the_binding_limit_was_used() -> None:
+    full = instance(schedule=Schedule(hours={hour_of(MOMENT): 3}))
+    decision = decide(intent(), facts(full, policy=Policy(hourly_cap=3)), NOW)
+    message = Message(
+        organization_id="acme",
+        intent_id=uuid7(),
+        request_id="r-1",
+        campaign_id="c",
+        asked_instance_id="",
+        category=Category.UTILITY,
+        utc_offset=-3,
+        reference="lead-1",
+        hold_if_paused=False,
+        expire_time=NOW + timedelta(days=1),
+        number_hash=None,
+        recipient_id=None,
+        content_digest=b"",
+        content_hash=b"",
+        sealed=b"x",
+        traceparent="",
+        submitted_at=NOW,
+    )
+    recorded = Recorded(number=1, decided_by="crm", decision=decision)
+    detail = wire.decision_event(Verdict(message=message, sequence=1, recorded=recorded)).decision
+    assert (detail.binding_limiter, detail.binding_used, detail.binding_max) == ("instance_hourly_cap", 3, 3)
 
 
 POLICIES = [
