@@ -16,7 +16,7 @@ from whatlead.error.v1 import error_pb2
 
 ROOT = Path(__file__).resolve().parents[3]
 PROTOS = sorted((ROOT / "protos" / "whatlead").glob("*/v1/*.proto"))
-PORTS = {"gate": 7001, "executor": 7002, "control": 7003, "audit": 7004}
+PORTS = {"gate": 7001, "executor": 7002, "control": 7003, "audit": 7004, "outbox": 7001}
 _LINE = re.compile(
     r"grpcurl -cacert .*? -d '(?P<body>.*?)' localhost:(?P<port>\d+) (?P<service>[\w.]+)/(?P<method>\w+)"
 )
