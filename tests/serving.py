@@ -45,6 +45,7 @@ def settings_of(service: str, settings_class: type[S], **values: Any) -> S:
         "tls_key_file": folder / f"{service}.key",
         "tls_ca_file": folder / "ca.pem",
         "jwks": str(folder / "jwks.json"),
+        "evidence_key_file": folder / "evidence.key",
     }
     return settings_class(**{**given, **values})
 

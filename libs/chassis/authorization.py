@@ -95,6 +95,10 @@ TABLE: dict[str, Grant] = {
     "/whatlead.outbox.v1.OutboxService/GetBacklog": _OPERATOR,
     "/whatlead.outbox.v1.OutboxService/ListRefusedItems": _OPERATOR,
     "/whatlead.outbox.v1.OutboxService/ResendRefusedItems": _OPERATOR,
+    "/whatlead.audit.v1.EvidenceService/GetCheckpoint": Grant(roles=_MANAGERS | _PLATFORM),
+    "/whatlead.audit.v1.EvidenceService/GetInclusionProof": Grant(roles=_MANAGERS | _PLATFORM),
+    "/whatlead.audit.v1.EvidenceService/GetConsistencyProof": Grant(roles=_MANAGERS | _PLATFORM),
+    "/whatlead.audit.v1.EvidenceService/ListLeaves": Grant(roles=_MANAGERS | _PLATFORM),
 }
 
 # Called by probes and tools before anyone has a token; they tell nothing of any organization.

@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import nullcontext, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from uuid import UUID
 
 import typer
 
@@ -41,14 +42,17 @@ def main() -> None:
     from console.ports import PortsTaken
     from console.processes import ProcessEnded
     from console.subjects import NoNumber
+    from console.verification import BadEvidence, BadKey
     from kernel.errors import Failure, Kind
 
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (BadPlan, BrokenFile, NoNumber, PortsTaken) as error:
+    except (BadKey, BadPlan, BrokenFile, NoNumber, PortsTaken) as error:
         _stop(str(error), 2)
+    except BadEvidence as error:
+        _stop(f"the log is not what was signed: {error}", 1)
     except (NotConnected, ProcessEnded) as error:
         _stop(str(error), 3)
     except Failure as failure:
@@ -489,6 +493,41 @@ def conserve(
     from console.conservation import conserve as run_conserve
 
     _call(data_dir, organization, lambda stubs: run_conserve(stubs, days=days, as_json=as_json))
+
+
+@app.command()
+def verify(
+    key: Annotated[list[Path] | None, typer.Option(help="A public key; <data folder>/evidence.pub if none.")] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="Exported checkpoints; <data folder>/checkpoints, if it is there.")
+    ] = None,
+    event: Annotated[UUID | None, typer.Option(help="Prove only this event.")] = None,
+    kept_since: Annotated[
+        datetime | None, typer.Option(help="Bodies of events before this (UTC) may be gone, by your retention.")
+    ] = None,
+    organization: Organization = _DEFAULT_ORGANIZATION,
+    data_dir: DataDir = _DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Check that all recorded events are there, unchanged: trusts the public key and the exported checkpoints only.
+
+    Bodies are those that the token may see: with a platform token (WHATLEAD_TOKEN) everyone's.
+    """
+    from console.verification import Outside
+    from console.verification import verify as run_verify
+    from console.verification import verify_event as run_verify_event
+
+    exported = data_dir / "checkpoints"
+    outside = Outside.open(key or [data_dir / "evidence.pub"], checkpoints or (exported if exported.exists() else None))
+    since = kept_since.replace(tzinfo=UTC) if kept_since else None
+    if event is not None:
+        _call(
+            data_dir, organization, lambda stubs: run_verify_event(stubs.evidence, outside, str(event), as_json=as_json)
+        )
+    else:
+        _call(
+            data_dir, organization, lambda stubs: run_verify(stubs.evidence, outside, kept_since=since, as_json=as_json)
+        )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from chassis.clients import public_channel
 from console.pki import mint_token
 from whatlead.audit.v1.event_pb2_grpc import EventServiceStub
+from whatlead.audit.v1.evidence_pb2_grpc import EvidenceServiceStub
 from whatlead.audit.v1.metrics_pb2_grpc import MetricsServiceStub
 from whatlead.audit.v1.timeline_pb2_grpc import TimelineServiceStub
 from whatlead.control.v1.control_pb2_grpc import ControlServiceStub
@@ -27,6 +28,7 @@ from whatlead.outbox.v1.outbox_pb2_grpc import OutboxServiceStub
 
 if TYPE_CHECKING:
     from whatlead.audit.v1.event_pb2_grpc import EventServiceAsyncStub
+    from whatlead.audit.v1.evidence_pb2_grpc import EvidenceServiceAsyncStub
     from whatlead.audit.v1.metrics_pb2_grpc import MetricsServiceAsyncStub
     from whatlead.audit.v1.timeline_pb2_grpc import TimelineServiceAsyncStub
     from whatlead.control.v1.control_pb2_grpc import ControlServiceAsyncStub
@@ -101,6 +103,7 @@ class Clients:
     timelines: "TimelineServiceAsyncStub"
     metrics: "MetricsServiceAsyncStub"
     outboxes: "dict[str, OutboxServiceAsyncStub]"
+    evidence: "EvidenceServiceAsyncStub"
 
 
 @asynccontextmanager
@@ -126,4 +129,5 @@ async def clients(connection: Connection, token: str) -> AsyncIterator[Clients]:
                 "executor": OutboxServiceStub(executor),
                 "control": OutboxServiceStub(control),
             },
+            evidence=EvidenceServiceStub(audit),
         )

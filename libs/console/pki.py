@@ -3,13 +3,16 @@
 ca.pem, ca.key                  the authority
 <service>.pem, <service>.key    a service's certificate, as server and as client
 jwt.key, jwks.json              what signs callers' tokens, and what verifies them
+evidence.key, evidence.pub      what signs the audit log's checkpoints, and what verifies them
 """
 
 import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from jwt.algorithms import OKPAlgorithm
 
 SERVICES = ("gate", "executor", "control", "audit")
 ISSUER = AUDIENCE = "whatlead"
+EVIDENCE_ORIGIN = "whatlead/audit"
 DEFAULT_TTL = timedelta(hours=12)
 _LIFETIME = timedelta(days=365)
 _RENEW_BEFORE = timedelta(days=30)
@@ -42,6 +46,13 @@ def ensure(data_dir: Path, *, services: Sequence[str] = SERVICES) -> None:
             issue(data_dir, service)
     if not (data_dir / "jwks.json").exists():
         _make_signing_key(data_dir)
+    if not (data_dir / "evidence.key").exists():
+        _write(data_dir / "evidence.key", _pem(ed25519.Ed25519PrivateKey.generate()))
+        (data_dir / "evidence.pub").unlink(missing_ok=True)
+    if not (data_dir / "evidence.pub").exists():
+        key = _load_key(data_dir / "evidence.key")
+        assert isinstance(key, ed25519.Ed25519PrivateKey)  # noqa: S101 we wrote it
+        _write(data_dir / "evidence.pub", public_line(key).encode() + b"\n")
 
 
 def mint_token(
@@ -61,6 +72,13 @@ def mint_token(
         "exp": now + int(ttl.total_seconds()),
     }
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": published["kid"]})
+
+
+def public_line(key: ed25519.Ed25519PrivateKey) -> str:
+    """Return what checks the signatures of an evidence key, as C2SP signed notes have it: name+id+key."""
+    raw = b"\x01" + key.public_key().public_bytes_raw()
+    key_id = sha256(f"{EVIDENCE_ORIGIN}\n".encode() + raw).hexdigest()[:8]
+    return f"{EVIDENCE_ORIGIN}+{key_id}+{b64encode(raw).decode()}"
 
 
 def issue(data_dir: Path, service: str) -> None:

@@ -144,6 +144,10 @@ def _processes(
             "WHATLEAD_WHATSAPP_APP_SECRET": kept["app_secret"],
             "WHATLEAD_WHATSAPP_VERIFY_TOKEN": kept["verify_token"],
         },
+        "audit": {
+            "WHATLEAD_EVIDENCE_KEY_FILE": str(data_dir / "evidence.key"),
+            "WHATLEAD_EVIDENCE_CHECKPOINT_FILE": str(data_dir / "checkpoints"),
+        },
     }
     for service, replica in replicas:
         name = service if replica == 1 else f"{service}-{replica}"

@@ -10,11 +10,16 @@ from audit.application.explain import explain_intent, explain_pause
 from audit.application.measure import measure_instance, measure_organization, measure_parts, measure_series
 from audit.application.partitions import keep_partitions_ahead
 from audit.application.record_events import record_events
+from audit.application.seal import keep_sealing, seal
 from audit.application.watching import Announcements
 from audit.domain.arrival import Arrival
+from audit.evidence_api import EvidenceApi, alarm
 from audit.grpc_api import EventApi, TimelineApi
+from audit.infrastructure.checkpoint_file import CheckpointFile
+from audit.infrastructure.notary import Notary, read_private_key, read_public_key
 from audit.infrastructure.observation import StoredEvents
 from audit.infrastructure.parsing import parse
+from audit.infrastructure.postgres_evidence import PostgresEvidence, PostgresSealer
 from audit.infrastructure.postgres_lives import PostgresLives, PostgresTallies
 from audit.infrastructure.postgres_log import PostgresEventLog
 from audit.infrastructure.postgres_reads import PostgresLists
@@ -29,6 +34,8 @@ from kernel.clock import Clock, SystemClock
 from whatlead.audit.v1 import (
     event_pb2,
     event_pb2_grpc,
+    evidence_pb2,
+    evidence_pb2_grpc,
     metrics_pb2,
     metrics_pb2_grpc,
     timeline_pb2,
@@ -41,6 +48,9 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
     log = PostgresEventLog(database)
     lives = PostgresLives(database)
     sums = PostgresSums(database)
+    sealer = PostgresSealer(database)
+    former = settings.evidence_former_key_file
+    notary = Notary(read_private_key(settings.evidence_key_file), [read_public_key(former)] if former else [])
     announcements = Announcements()
     busiest = Busiest()
     stored = StoredEvents(meter=meter, busiest=busiest)
@@ -85,12 +95,28 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
                 servicer=metrics,
                 add=metrics_pb2_grpc.add_MetricsServiceServicer_to_server,
             ),
+            Registration(
+                descriptor=evidence_pb2.DESCRIPTOR.services_by_name["EvidenceService"],
+                servicer=EvidenceApi(PostgresEvidence(database)),
+                add=evidence_pb2_grpc.add_EvidenceServiceServicer_to_server,
+            ),
         ),
         loops={
             "partitions": partial(
                 keep_partitions_ahead, ensure=log.ensure_partitions, weeks=settings.audit_partition_weeks
             ),
             "busiest": partial(busiest.keep_fresh, measure=of_organization),
+            "sealer": partial(
+                keep_sealing,
+                seal=partial(
+                    seal,
+                    sealing=sealer.sealing,
+                    notary=notary,
+                    journal=CheckpointFile(settings.evidence_checkpoint_file),
+                ),
+                summarize=sealer.summarize,
+                alarm=alarm,
+            ),
         },
     )
 

@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 from tests.postgres import Databases
-from tests.stores.audit.facts import NOW
+from tests.stores.audit.facts import NOW, about, record
 
 from audit.infrastructure.postgres_reads import LAST_ID, floor_of, queries
 from audit.infrastructure.postgres_sums import edges
 from chassis.database import Database, Query
+from kernel.ids import uuid7
 
 # The log is filled from the week before last to the end of this one: three whole partitions, whatever day it is.
 FILL = """
@@ -153,3 +155,25 @@ async def test_a_series_reads_the_longest_spans_that_its_points_are_made_of(
         minutes=spans,
     )
     check(nodes, table="event_sum", index="event_sum_", most_rows=most)
+
+
+async def test_the_sealer_reads_what_is_new_and_not_the_log(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.fetch_one(queries.summarize_transactions)
+        row = await tx.fetch_one(
+            Query.of("last", "SELECT max(CAST(CAST(xid8 AS text) AS bigint)) AS last FROM operational_event")
+        )
+    assert row is not None
+    await record(database, *(about(str(uuid7()), 1, "MESSAGE_SENT") for _ in range(40)))
+    nodes = await nodes_of(
+        database,
+        queries.seal_events,
+        size=0,
+        transaction_id=row.last + 1,
+        event_id=UUID(int=0),
+        ceiling=row.last + 1_000_000,
+        most=5_000,
+    )
+    check(nodes, table="operational_event", index="xid8_idx", most_rows=40)
+    rechecked = sum(node.get("Rows Removed by Index Recheck", 0) for node in nodes)
+    assert rechecked < 10_080  # of 30,240: less than the partition that was written last

@@ -77,6 +77,10 @@ MEMBER_MAY_NOT = [
     "outbox.v1.OutboxService/GetBacklog",
     "outbox.v1.OutboxService/ListRefusedItems",
     "outbox.v1.OutboxService/ResendRefusedItems",
+    "audit.v1.EvidenceService/GetCheckpoint",
+    "audit.v1.EvidenceService/GetInclusionProof",
+    "audit.v1.EvidenceService/GetConsistencyProof",
+    "audit.v1.EvidenceService/ListLeaves",
 ]
 
 

@@ -19,7 +19,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_everything_is_there_and_nobody_else_can_read_it(tmp_path: Path) -> None:
     pki.ensure(tmp_path)
-    names = {"ca.pem", "ca.key", "jwt.key", "jwks.json"}
+    names = {"ca.pem", "ca.key", "jwt.key", "jwks.json", "evidence.key", "evidence.pub"}
     names |= {f"{service}.{ending}" for service in pki.SERVICES for ending in ("pem", "key")}
     assert set(contents(tmp_path)) == names
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}

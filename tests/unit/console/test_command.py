@@ -30,6 +30,7 @@ def whatlead(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
         (("token",), 3, "run `whatlead up` once"),
         (("token", "--role", "king"), 2, "choose owner, admin, member or platform"),
         (("serve", "nope"), 2, "choose one of gate, executor, control, audit"),
+        (("verify",), 2, "name the public key with --key"),
         (("serve", "gate"), 2, "WHATLEAD_DATABASE_URL: not set"),
         (("pause", "--reason", "x"), 2, "one of --campaign, --instance, --all"),
         (("resume", "x"), 2, "--reason"),

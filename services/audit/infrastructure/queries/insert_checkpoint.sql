@@ -1,0 +1,1 @@
+INSERT INTO evidence_checkpoint (size, note) VALUES (:size, :note)

@@ -1,0 +1,5 @@
+SELECT note
+FROM evidence_checkpoint
+WHERE size > :start
+    AND size <= :end
+ORDER BY size
