@@ -15,7 +15,7 @@ from kernel.ids import uuid7, uuid7_at
 from whatlead.audit.v1 import event_pb2
 
 STORED = Query.of("stored", "SELECT * FROM operational_event ORDER BY event_id")
-COUNTED = Query.of("counted", "SELECT coalesce(sum(events), 0) AS events FROM event_minute")
+COUNTED = Query.of("counted", "SELECT coalesce(sum(events), 0) AS events FROM event_sum WHERE minutes = 1")
 KEPT_ASIDE = Query.of("kept_aside", "SELECT * FROM quarantine ORDER BY recorded_at")
 IN_DEFAULT = Query.of(
     "in_default",
