@@ -1,8 +1,10 @@
 """Composition root of audit: settings → database → log, lives, sums → use cases → api → serve."""
 
+import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 from audit.application.busiest import Busiest
@@ -24,13 +26,16 @@ from audit.infrastructure.postgres_lives import PostgresLives, PostgresTallies
 from audit.infrastructure.postgres_log import PostgresEventLog
 from audit.infrastructure.postgres_reads import PostgresLists
 from audit.infrastructure.postgres_sums import PostgresSums
+from audit.infrastructure.retention import Retention
 from audit.metrics_api import MetricsApi
 from audit.settings import AuditSettings
 from chassis.database import Database
 from chassis.migrations import check_current
+from chassis.retention import let_go
 from chassis.serving import Process, Registration, launch
 from chassis.telemetry import meter
 from kernel.clock import Clock, SystemClock
+from kernel.errors import Failure
 from whatlead.audit.v1 import (
     event_pb2,
     event_pb2_grpc,
@@ -103,8 +108,11 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
         ),
         loops={
             "partitions": partial(
-                keep_partitions_ahead, ensure=log.ensure_partitions, weeks=settings.audit_partition_weeks
+                keep_partitions_ahead,
+                ensure=partial(log.ensure_partitions, keep=_keep(settings)),
+                weeks=settings.audit_partition_weeks,
             ),
+            "retention": partial(let_go, steps=Retention(database).steps, keep=_keep(settings), clock=clock),
             "busiest": partial(busiest.keep_fresh, measure=of_organization),
             "sealer": partial(
                 keep_sealing,
@@ -121,12 +129,20 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
     )
 
 
+def _keep(settings: AuditSettings) -> timedelta:
+    return timedelta(days=settings.audit_retention_days)
+
+
 @asynccontextmanager
 async def compose(settings: AuditSettings) -> AsyncIterator[Process]:
     """Open what audit needs, and close it at the end."""
     database = Database.connect(settings.database_url.get_secret_value(), application="audit")
     try:
         await check_current(database, "audit")
+        with contextlib.suppress(Failure):  # before the first event of a week that has none; the loop tries again
+            await PostgresEventLog(database).ensure_partitions(
+                weeks=settings.audit_partition_weeks, keep=_keep(settings)
+            )
         yield assemble(settings, database, SystemClock())
     finally:
         await database.close()

@@ -44,3 +44,9 @@ class AuditSettings(ServiceSettings):
     evidence_checkpoint_file: Annotated[Path, AfterValidator(_in_a_folder)] = Field(
         description="Audit: where checkpoints are copied to, one after another; not on the database's machine."
     )
+    audit_retention_days: int = Field(
+        400,
+        ge=45,
+        le=3650,
+        description="Audit: how long events, their sums and quarantined items are kept; whole weeks are dropped.",
+    )

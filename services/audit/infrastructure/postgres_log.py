@@ -1,7 +1,7 @@
 """Write the log, the quarantine and the sums, in one commit and one order. Decides nothing about what they hold."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -46,10 +46,10 @@ class PostgresEventLog:
             await _add_up(tx, roll_up(new))
         return Kept(new=new, refused=refused)
 
-    async def ensure_partitions(self, *, weeks: int) -> int:
-        """Make the partitions of the coming weeks where they are missing; return how many were made."""
+    async def ensure_partitions(self, *, weeks: int, keep: timedelta) -> int:
+        """Make what is missing of the weeks to come and of those since the newest one; return how many were made."""
         async with self._database.transaction() as tx:
-            row = await tx.fetch_one(queries.ensure_partitions, weeks=weeks)
+            row = await tx.fetch_one(queries.ensure_partitions, weeks=weeks, keep=keep)
         return int(row.made) if row is not None else 0
 
 

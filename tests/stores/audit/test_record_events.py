@@ -14,6 +14,7 @@ from chassis.database import Database, Query
 from kernel.ids import uuid7, uuid7_at
 from whatlead.audit.v1 import event_pb2
 
+KEEP = timedelta(days=400)
 STORED = Query.of("stored", "SELECT * FROM operational_event ORDER BY event_id")
 COUNTED = Query.of("counted", "SELECT coalesce(sum(events), 0) AS events FROM event_sum WHERE minutes = 1")
 KEPT_ASIDE = Query.of("kept_aside", "SELECT * FROM quarantine ORDER BY recorded_at")
@@ -123,16 +124,19 @@ async def test_an_event_from_any_time_is_stored_and_partitions_are_made_ahead(da
     assert (await rows(database, IN_DEFAULT))[0].events == 2
     log = PostgresEventLog(database)
     # The week that the event of the next year lies in stays with the default partition; all others are made.
-    made = await log.ensure_partitions(weeks=60)
+    made = await log.ensure_partitions(weeks=60, keep=KEEP)
     assert made == 60 - 9 - 1
-    assert await log.ensure_partitions(weeks=60) == 0
+    assert await log.ensure_partitions(weeks=60, keep=KEEP) == 0
     assert len(await rows(database, STORED)) == 3
 
 
 async def test_several_make_partitions_at_once(databases: Databases) -> None:
     url = await databases.url("audit")
     made = await asyncio.gather(
-        *(PostgresEventLog(databases.connect(url, pool_size=1)).ensure_partitions(weeks=14) for _ in range(3))
+        *(
+            PostgresEventLog(databases.connect(url, pool_size=1)).ensure_partitions(weeks=14, keep=KEEP)
+            for _ in range(3)
+        )
     )
     assert sorted(made) == [0, 0, 14 - 9]
 

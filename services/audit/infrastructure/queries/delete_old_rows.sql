@@ -1,0 +1,1 @@
+SELECT delete_rows_before(:before, :most) AS deleted

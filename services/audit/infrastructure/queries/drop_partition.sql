@@ -1,0 +1,1 @@
+SELECT drop_partition_before(:before) AS dropped
