@@ -18,7 +18,7 @@ from tests.faults.weather import Storm
 from console.accounting import list_events
 from whatlead.audit.v1 import event_pb2
 
-GAP_SECONDS = 0.01
+GAP_SECONDS = 0.0175
 AUTUMN = Lane(organization="alpha", instance="alpha-1", campaign="autumn")
 WINTER = Lane(organization="alpha", instance="alpha-2", campaign="winter")
 SPRING = Lane(organization="beta", instance="beta-1", campaign="spring")
@@ -34,7 +34,7 @@ TARGETS = (
 )
 """A campaign, an instance and an organization are paused at the same time; two lanes never are."""
 
-_WARM_SECONDS = 2.0
+_WARM_SECONDS = 6.0
 _CALM_SECONDS = 4.0
 _FENCE_SECONDS = (0.3, 0.9)
 _EVENTS_SECONDS = 40.0
@@ -91,12 +91,13 @@ class Run:
             await asyncio.sleep(0.3)
 
 
-async def sending(load: Load, target: Target) -> bool:
-    """Wait until as many sends as a pause needs to count began in the last second; tell whether they did."""
+async def sending(load: Load, target: Target, *, since: float = 0.0) -> bool:
+    """Wait until as many sends as a pause needs to count began in the last second, after `since`; tell if so."""
     end = boottime() + LONGEST_RESUME_SECONDS
     lanes = [lane for lane in load.lanes if target.covers(lane)]
     while boottime() < end:
-        if sum(load.sends.within(lane, 1.0) for lane in lanes) >= SENDS_BEFORE + 2:
+        seconds = min(1.0, boottime() - since)
+        if sum(load.sends.within(lane, seconds) for lane in lanes) >= SENDS_BEFORE + 2:
             return True
         await asyncio.sleep(0.05)
     return False
@@ -173,6 +174,8 @@ async def _watch(
 
 
 async def _pause_again_and_again(run: Run, target: Target, random: Random, done: asyncio.Event) -> None:
-    while not done.is_set() and await sending(run.load, target):
+    resumed_at = 0.0
+    while not done.is_set() and await sending(run.load, target, since=resumed_at):
         await asyncio.sleep(random.uniform(0, 0.3))
         await run.pause(target, seconds=random.uniform(*_FENCE_SECONDS))
+        resumed_at = boottime()
