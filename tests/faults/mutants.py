@@ -115,13 +115,19 @@ def old_answer_accepted() -> None:
 
 
 def session_ended_by_disconnect() -> None:
-    """End an executor's session when its stream breaks."""
-    with_streams(lambda api, session_id: asyncio.ensure_future(api._sessions.end(session_id)))
+    """End the executors' sessions when a stream breaks: all of them, for a stream does not say whose it is."""
+    everything = Query.of("end_all", "DELETE FROM executor_session")
+
+    async def end(api: Any) -> None:
+        async with api._sessions._store._database.autocommit() as connection:
+            await connection.execute(everything)
+
+    with_streams(lambda api: asyncio.ensure_future(end(api)))
 
 
 def connected_only() -> None:
     """Let a fence wait for those whose stream is open here."""
-    connected = with_streams(lambda api, session_id: None)
+    connected = with_streams(lambda api: None)
     unfenced: Callable[..., Awaitable[Any]] = PostgresPauses.unfenced
 
     async def of_the_connected(pauses: PostgresPauses) -> Any:
@@ -135,7 +141,7 @@ def connected_only() -> None:
     _set(PostgresPauses, "unfenced", of_the_connected)
 
 
-def with_streams(broken: Callable[[ControlApi, SessionId], object]) -> dict[str, SessionId]:
+def with_streams(broken: Callable[[ControlApi], object]) -> dict[str, SessionId]:
     """Know which session each open stream belongs to, by its connection; tell `broken` when one breaks."""
     sessions: dict[str, SessionId] = {}
     open_: dict[str, SessionId] = {}
@@ -157,8 +163,7 @@ def with_streams(broken: Callable[[ControlApi, SessionId], object]) -> dict[str,
         finally:
             streams.discard(context.peer())
             open_.pop(context.peer(), None)
-            if context.peer() in sessions:
-                broken(api, sessions[context.peer()])
+            broken(api)
 
     _set(ControlApi, "CheckExecutions", noted_check)
     _set(ControlApi, "WatchExecutionControls", noted_watch)
