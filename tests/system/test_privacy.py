@@ -63,12 +63,12 @@ HAPPENED = {
 }
 EMITTED = {
     "events": "SELECT body FROM audit.operational_event",
-    "quarantine": "SELECT body || message::bytea FROM audit.quarantine",
+    "quarantine": "SELECT body || convert_to(message, 'UTF8') FROM audit.quarantine",
     "executor.outbox": "SELECT payload FROM executor.outbox",
-    "executor.outbox_refused": "SELECT payload || message::bytea FROM executor.outbox_refused",
+    "executor.outbox_refused": "SELECT payload || convert_to(message, 'UTF8') FROM executor.outbox_refused",
     "gate.outbox": "SELECT payload FROM gate.outbox WHERE receiver <> 'executor'",
-    "gate.outbox_refused": "SELECT message::bytea FROM gate.outbox_refused",
-    "pauses": "SELECT row_to_json(one)::text::bytea FROM control.pause AS one",
+    "gate.outbox_refused": "SELECT convert_to(message, 'UTF8') FROM gate.outbox_refused",
+    "pauses": "SELECT convert_to(row_to_json(one)::text, 'UTF8') FROM control.pause AS one",
 }
 
 
@@ -178,7 +178,9 @@ async def test_a_full_run_emits_no_number_and_no_text(tmp_path: Path) -> None:
         await eventually(run.is_over, bool, seconds=90)
         held = b"\n".join(
             row[0]
-            for row in await run.sql("SELECT recipient::bytea || content FROM executor.job WHERE content IS NOT NULL")
+            for row in await run.sql(
+                "SELECT convert_to(recipient, 'UTF8') || content FROM executor.job WHERE content IS NOT NULL"
+            )
         )
         types = {row[0] for row in await run.sql("SELECT DISTINCT event_type FROM audit.operational_event")}
         everything = await emitted(run, system, collector)
@@ -231,7 +233,8 @@ async def test_an_erased_person_is_nowhere_and_their_timelines_still_read(tmp_pa
         assert (erased["intents"], erased.get("pending", 0)) == (6, 0)
         everywhere = {
             table: b"\n".join(
-                row[0] for row in await run.sql(f"SELECT row_to_json(one)::text::bytea FROM {table} AS one")
+                row[0]
+                for row in await run.sql(f"SELECT convert_to(row_to_json(one)::text, 'UTF8') FROM {table} AS one")
             )
             for table in await tables(run)
         }

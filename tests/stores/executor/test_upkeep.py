@@ -15,8 +15,6 @@ from executor.domain.settling import RetryPolicy, Timing, settle
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 async def world(service_database) -> World:  # type: ignore[no-untyped-def]
@@ -47,7 +45,8 @@ async def rescue(world: World) -> int:
 
 
 def settled(taken: TakenJob, outcome: Outcome) -> Change:
-    timing = Timing(began_at=NOW, ended_at=NOW)
+    now = datetime.now(UTC)
+    timing = Timing(began_at=now, ended_at=now)
     return settle(taken.job, outcome, timing=timing, policy=RetryPolicy(), chance=0.0)
 
 
@@ -58,7 +57,7 @@ async def store(world: World, change: Change) -> None:
 
 
 async def test_a_send_cut_off_becomes_unknown_after_its_lease_and_no_other_does(world: World) -> None:
-    cut_off, waiting = new_job(), new_job(not_before=NOW + timedelta(minutes=5))
+    cut_off, waiting = new_job(), new_job(not_before=datetime.now(UTC) + timedelta(minutes=5))
     await world.accept(cut_off, waiting)
     await take(world, lease_seconds=0.0)
     fresh = new_job()
@@ -127,7 +126,7 @@ async def test_an_answer_that_contradicts_a_settled_one_is_recorded_and_not_acte
 
 
 async def test_a_job_whose_approval_ran_out_goes_back_to_the_gate(world: World) -> None:
-    job = new_job(approved_until=NOW - timedelta(seconds=1))
+    job = new_job(approved_until=datetime.now(UTC) - timedelta(seconds=1))
     fresh = new_job()
     await world.accept(job, fresh)
     assert [taken.job.intent_id for taken in await take(world, lease_seconds=30.0)] == [fresh.intent_id]
@@ -145,7 +144,7 @@ async def test_a_job_whose_approval_ran_out_goes_back_to_the_gate(world: World) 
 
 
 async def test_a_job_whose_life_ended_expires_even_while_control_is_away_and_it_is_held(world: World) -> None:
-    job = new_job(expire_time=NOW + timedelta(milliseconds=1))
+    job = new_job(expire_time=datetime.now(UTC) + timedelta(milliseconds=1))
     await world.accept(job)
     await world.sql("UPDATE job SET held_by = ARRAY[gen_random_uuid()], reason = 'OPS_PAUSED'")
     assert await end_lapsed(begin=world.queue.begin, clock=world.clock) == 1
@@ -156,7 +155,7 @@ async def test_a_job_whose_life_ended_expires_even_while_control_is_away_and_it_
 
 
 async def test_backlogs_are_measured_once_in_a_while_by_whoever_comes_first(world: World) -> None:
-    await world.accept(new_job(), new_job(), new_job(not_before=NOW + timedelta(hours=1)))
+    await world.accept(new_job(), new_job(), new_job(not_before=datetime.now(UTC) + timedelta(hours=1)))
     for _ in range(3):
         await world.queue.measure_backlog(every_seconds=10.0, at=world.clock.now())
     await world.outbox.flush()
