@@ -21,6 +21,8 @@ def pack(buckets: Mapping[int, int]) -> str:
 
 def unpack(packed: Decimal) -> Counter[int]:
     """Read the buckets that are not empty."""
+    if not packed:
+        return Counter()  # Most rows are of events that have no duration.
     digits = f"{packed:f}"
     lowest = (len(digits) - len(digits.rstrip("0"))) // _DIGITS
     ends = range(len(digits) - lowest * _DIGITS, 0, -_DIGITS)
