@@ -16,6 +16,7 @@ ENDS = [
     event_pb2.EVENT_TYPE_MESSAGE_RETRY_SCHEDULED,
     event_pb2.EVENT_TYPE_MESSAGE_OUTCOME_UNKNOWN,
 ]
+OVER = [*ENDS, event_pb2.EVENT_TYPE_MESSAGE_SEND_ABORTED]
 
 
 async def pause(acme: Scenario) -> control_pb2.ExecutionControl:
@@ -59,11 +60,14 @@ async def test_three_questions_have_an_answer(tmp_path: Path) -> None:
 
         async def begun() -> tuple[int, dict[str, int]]:
             """Return how many sends of the campaign are under way, and when each that ended began."""
-            started = await list_events(acme.stubs, [event_pb2.EVENT_TYPE_MESSAGE_SEND_STARTED])
-            aborted = await list_events(acme.stubs, [event_pb2.EVENT_TYPE_MESSAGE_SEND_ABORTED])
-            ended = [one for one in await list_events(acme.stubs, ENDS) if one.campaign_id == "campaign-1"]
-            under_way = sum(one.campaign_id == "campaign-1" for one in started) - len(ended) - len(aborted)
-            return under_way, {one.event_id: one.attempt.began_at.ToNanoseconds() for one in ended}
+            found = await list_events(acme.stubs, [*OVER, event_pb2.EVENT_TYPE_MESSAGE_SEND_STARTED])
+            mine = [one for one in found if one.campaign_id == "campaign-1"]
+            attempts = {
+                over: {(one.aggregate_id, one.attempt.number) for one in mine if (one.type in OVER) is over}
+                for over in (True, False)
+            }
+            under_way = len(attempts[False] - attempts[True])
+            return under_way, {one.event_id: one.attempt.began_at.ToNanoseconds() for one in mine if one.type in ENDS}
 
         _, ends = await eventually(begun, lambda found: found[0] == 0)
         stop = await eventually(stopped, lambda answer: len(answer.entries) == 2)
