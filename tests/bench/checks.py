@@ -25,7 +25,9 @@ async def measure(system: System, loads: Loads) -> AsyncIterator[Sample]:
     ]
     request = control_pb2.CheckExecutionsRequest(scopes=scopes)
     calls = 0
-    async with internal_channel(f"localhost:{system.ports.internal('control')}", _as_gate(system)) as channel:
+    async with internal_channel(
+        f"localhost:{system.ports.internal('control')}", settings_of(system, "gate")
+    ) as channel:
         control = ControlServiceStub(channel)
         now = asyncio.get_running_loop().time
         start = now()
@@ -46,6 +48,7 @@ async def measure(system: System, loads: Loads) -> AsyncIterator[Sample]:
     yield Sample(contestant=OURS, measure=Measure.CHECK_MESSAGES, value=calls * loads.check_scopes / seconds)
 
 
-def _as_gate(system: System) -> ServiceSettings:
-    environment = system.processes["gate"].environment
+def settings_of(system: System, service: str) -> ServiceSettings:
+    """Return what a service is told, to call as it does."""
+    environment = system.processes[service].environment
     return ServiceSettings(**{name.removeprefix("WHATLEAD_").lower(): value for name, value in environment.items()})
