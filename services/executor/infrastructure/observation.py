@@ -3,6 +3,7 @@
 Knows no decision; it is told of changes once they are stored. No recipient, content or token reaches it.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -36,8 +37,8 @@ class Observation:
         self._tracing = tracing
         self._attempts = meter.create_counter("whatlead.executor.attempts", description="Attempts by outcome.")
         self._moves = meter.create_counter("whatlead.executor.facts", description="Entries of the timeline by type.")
-        self._seconds = meter.create_histogram(
-            "whatlead.executor.provider.duration", unit="s", description="From the first byte to the answer."
+        self._seconds = meter.create_counter(
+            "whatlead.executor.provider.seconds", unit="s", description="From the first byte to the answer, summed."
         )
         self._contradictions = meter.create_counter(
             "whatlead.executor.contradictions", description="Answers that contradict a definite one."
@@ -47,13 +48,27 @@ class Observation:
         )
 
     def stored(self, changes: Sequence[Change]) -> None:
-        """Take note of changes that are committed."""
+        """Take note of changes that are committed; recorded once a batch, for one recording costs as much as a send."""
+        moves: Counter[FactType] = Counter()
+        attempts: Counter[tuple[str, str, str]] = Counter()
+        seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         for change in changes:
             if change.contradicts:
                 self._contradictions.add(1)
+            provider = change.job.provider
             for fact in change.facts:
-                self._moves.add(1, {"type": fact.type})
+                moves[fact.type] += 1
                 self._fact(change.job, fact)
+                if isinstance(attempt := fact.detail, Attempt) and fact.type in _ATTEMPTS:
+                    attempts[attempt.outcome, provider, fact.reason] += 1
+                    if attempt.began_at is not None and attempt.ended_at is not None:
+                        seconds[provider, attempt.outcome] += (attempt.ended_at - attempt.began_at).total_seconds()
+        for type_, count in moves.items():
+            self._moves.add(count, {"type": type_})
+        for (outcome, provider, reason), count in attempts.items():
+            self._attempts.add(count, {"outcome": outcome, "provider": provider, "reason": reason})
+        for (provider, outcome), total in seconds.items():
+            self._seconds.add(max(total, 0.0), {"provider": provider, "outcome": outcome})
 
     def dropped(self, statuses: int) -> None:
         """Count statuses about nothing that is here."""
@@ -62,29 +77,12 @@ class Observation:
     def _fact(self, job: Job, fact: Fact) -> None:
         sampled = self._tracing and _is_sampled(job.traceparent)
         if isinstance(fact.detail, Attempt) and fact.type in _ATTEMPTS:
-            self._attempt(job, fact, fact.detail)
+            if fact.type is not FactType.SENT:
+                _log_attempt(job, fact, fact.detail)
             if sampled:
                 self._send_span(job, fact.detail)
         elif sampled and fact.type in _DELIVERIES:
             self._span(job, f"status {fact.type.removeprefix('MESSAGE_').lower()}", fact.at, fact.at)
-
-    def _attempt(self, job: Job, fact: Fact, attempt: Attempt) -> None:
-        labels = {"outcome": attempt.outcome, "provider": job.provider, "reason": fact.reason}
-        self._attempts.add(1, labels)
-        if attempt.began_at is not None and attempt.ended_at is not None:
-            seconds = (attempt.ended_at - attempt.began_at).total_seconds()
-            self._seconds.record(seconds, {"provider": job.provider, "outcome": attempt.outcome})
-        told = log.debug if attempt.outcome is AttemptOutcome.SENT else log.info
-        told(
-            "executor.attempt",
-            intent_id=str(job.intent_id),
-            attempt=attempt.number,
-            outcome=attempt.outcome,
-            reason=fact.reason,
-            code=attempt.provider_code,
-            instance_id=job.instance_id,
-            message_trace_id=job.traceparent[3:35],
-        )
 
     def _send_span(self, job: Job, attempt: Attempt) -> None:
         end = attempt.ended_at or attempt.taken_at
@@ -111,6 +109,19 @@ class Observation:
             if attempt.outcome is not AttemptOutcome.SENT:
                 span.set_status(Status(StatusCode.ERROR, attempt.reason))
         span.end(_nanoseconds(end))
+
+
+def _log_attempt(job: Job, fact: Fact, attempt: Attempt) -> None:
+    log.info(
+        "executor.attempt",
+        intent_id=str(job.intent_id),
+        attempt=attempt.number,
+        outcome=attempt.outcome,
+        reason=fact.reason,
+        code=attempt.provider_code,
+        instance_id=job.instance_id,
+        message_trace_id=job.traceparent[3:35],
+    )
 
 
 def _is_sampled(traceparent: str) -> bool:

@@ -1,9 +1,14 @@
-"""What operators see: spans of sampled messages only, as children of the submit's; numbers and texts in none."""
+"""What operators see: all is counted, sampled messages have spans as children of the submit's; no number or text in any."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from opentelemetry.metrics import get_meter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -62,3 +67,29 @@ def test_an_unsampled_message_costs_no_span() -> None:
     for outcome in (Sent(provider_message_id="w"), Rejected(reason="RECIPIENT_NEVER")):
         observation.stored([settle(traced("00"), outcome, timing=timing, policy=RetryPolicy(), chance=0.5)])
     assert not exporter.get_finished_spans()
+
+
+def test_a_batch_is_counted_once_for_each_set_of_labels() -> None:
+    reader = InMemoryMetricReader()
+    meter = MeterProvider(metric_readers=[reader]).get_meter("test")
+    observation = Observation(meter=meter, tracer=TracerProvider().get_tracer("test"), tracing=False)
+    timing = Timing(began_at=NOW, ended_at=NOW + timedelta(milliseconds=40))
+    outcomes = (Sent(provider_message_id="w"), Rejected(reason="RECIPIENT_NEVER"), Sent(provider_message_id="v"))
+    changes = [settle(job(), outcome, timing=timing, policy=RetryPolicy(), chance=0.5) for outcome in outcomes]
+    observation.stored(changes)
+    observation.stored(changes[:1])
+    told = {metric.name: metric.data.data_points for metric in _metrics(reader)}
+    sums = {name: {_labels(point): point.value for point in points} for name, points in told.items()}
+    assert sums["whatlead.executor.facts"] == {"MESSAGE_SENT": 3, "MESSAGE_FAILED": 1}
+    assert sums["whatlead.executor.attempts"] == {"SENT fake ": 3, "REJECTED fake RECIPIENT_NEVER": 1}
+    assert sums["whatlead.executor.provider.seconds"] == pytest.approx({"fake SENT": 0.12, "fake REJECTED": 0.04})
+
+
+def _metrics(reader: InMemoryMetricReader) -> Sequence[Metric]:
+    data = reader.get_metrics_data()
+    assert data is not None
+    return data.resource_metrics[0].scope_metrics[0].metrics
+
+
+def _labels(point: Any) -> str:
+    return " ".join(point.attributes.values())
