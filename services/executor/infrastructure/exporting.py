@@ -1,17 +1,14 @@
 """Read all that is kept about jobs, for the people they are about, as messages of the contract. Decides nothing."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import assert_never
 from uuid import UUID
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.outbox import Outbox
 from executor.domain.job import Attempt, Job, JobKey, Media, Template, Text
 from executor.infrastructure.content import decode
 from executor.infrastructure.ledger import Ledger, named, queries
-from executor.infrastructure.parcels import stamp
+from executor.infrastructure.parcels import stamp, stamp_if
 from whatlead.gate.v1 import intent_pb2, subject_pb2
 
 
@@ -44,8 +41,8 @@ def _job(
             subject_pb2.ExportedAttempt(
                 number=attempt.number,
                 taken_at=stamp(attempt.taken_at),
-                began_at=_stamp(attempt.began_at),
-                ended_at=_stamp(attempt.ended_at),
+                began_at=stamp_if(attempt.began_at),
+                ended_at=stamp_if(attempt.ended_at),
                 outcome=attempt.outcome,
                 reason=attempt.reason,
                 provider_code=attempt.provider_code,
@@ -73,7 +70,3 @@ def _content(recipient: str, stored: bytes) -> subject_pb2.MessageContent:
         case other:
             assert_never(other)
     return message
-
-
-def _stamp(moment: datetime | None) -> Timestamp | None:
-    return None if moment is None else stamp(moment)

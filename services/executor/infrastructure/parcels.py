@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
+from functools import lru_cache
+from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,6 +27,16 @@ _INTENT = event_pb2.AggregateType.AGGREGATE_TYPE_INTENT
 _ORGANIZATION = event_pb2.AggregateType.AGGREGATE_TYPE_ORGANIZATION
 
 
+class _Alike(NamedTuple):
+    """What signals have in common that are told as one."""
+
+    organization_id: str
+    instance_id: str
+    kind: SignalKind
+    code: str
+    minute: datetime
+
+
 @dataclass(slots=True)
 class Telling:
     """What one transaction tells audit and the gate."""
@@ -33,8 +44,8 @@ class Telling:
     events: list[bytes] = field(default_factory=list)
     returns: list[gate_pb2.ReturnedIntent] = field(default_factory=list)
     _signals: list[signal_pb2.Signal] = field(default_factory=list)
-    _counted: dict[tuple[str, str, Signal], int] = field(default_factory=lambda: defaultdict(int))
-    _latest: dict[tuple[str, str, Signal], datetime] = field(default_factory=dict)
+    _counted: dict[_Alike, int] = field(default_factory=lambda: defaultdict(int))
+    _latest: dict[_Alike, datetime] = field(default_factory=dict)
 
     def change(self, change: Change, *, sequence: int, next_attempt_at: datetime | None) -> None:
         """Tell a stored change, whose first fact has the number `sequence`."""
@@ -71,8 +82,8 @@ class Telling:
             instance_id=job.instance_id,
             campaign_id=job.campaign_id,
             reason=fact.reason,
+            **_detail(job, fact, next_attempt_at),
         )
-        _detail(event, job, fact, next_attempt_at)
         self.events.append(event.SerializeToString())
 
     def backlog(self, organization_id: str, *, waiting: int, oldest: datetime | None, at: datetime) -> None:
@@ -86,7 +97,7 @@ class Telling:
             occurred_at=stamp(at),
             producer=EXECUTOR,
             actor=EXECUTOR,
-            backlog=event_pb2.BacklogDetail(waiting=waiting, oldest=stamp(oldest) if oldest is not None else None),
+            backlog=event_pb2.BacklogDetail(waiting=waiting, oldest=stamp_if(oldest)),
         )
         self.events.append(event.SerializeToString())
 
@@ -95,23 +106,23 @@ class Telling:
         counted = [
             signal_pb2.Signal(
                 signal_id=str(uuid7()),
-                organization_id=organization_id,
-                instance_id=instance_id,
-                kind=_KINDS[signal.kind],
+                organization_id=alike.organization_id,
+                instance_id=alike.instance_id,
+                kind=_KINDS[alike.kind],
                 count=count,
-                code=signal.code,
-                occurred_at=stamp(self._latest[organization_id, instance_id, signal]),
+                code=alike.code,
+                occurred_at=stamp(self._latest[alike]),
             )
-            for (organization_id, instance_id, signal), count in self._counted.items()
+            for alike, count in self._counted.items()
         ]
         return [*counted, *self._signals]
 
     def _signal(self, job: Job, signal: Signal) -> None:
         if not signal.about_intent:
-            minute = Signal(kind=signal.kind, at=signal.at.replace(second=0, microsecond=0), code=signal.code)
-            key = (job.organization_id, job.instance_id, minute)
-            self._counted[key] += 1
-            self._latest[key] = max(signal.at, self._latest.get(key, signal.at))
+            minute = signal.at.replace(second=0, microsecond=0)
+            alike = _Alike(job.organization_id, job.instance_id, signal.kind, signal.code, minute)
+            self._counted[alike] += 1
+            self._latest[alike] = max(signal.at, self._latest.get(alike, signal.at))
             return
         self._signals.append(
             signal_pb2.Signal(
@@ -127,9 +138,15 @@ class Telling:
         )
 
 
+@lru_cache(maxsize=4_096)
 def stamp(moment: datetime) -> Timestamp:
-    """Return `moment` for the wire."""
+    """Return `moment` for the wire, to be copied into a message: whoever asks again is given the same one."""
     return Timestamp(seconds=int(moment.timestamp()), nanos=moment.microsecond * 1000)
+
+
+def stamp_if(moment: datetime | None) -> Timestamp | None:
+    """Return `moment` for the wire, if there is one."""
+    return None if moment is None else stamp(moment)
 
 
 def strings(identifiers: Iterable[UUID]) -> list[str]:
@@ -142,43 +159,49 @@ def fingerprint(provider_message_id: str) -> str:
     return hashlib.sha256(provider_message_id.encode()).hexdigest()[:32] if provider_message_id else ""
 
 
-def _detail(event: event_pb2.OperationalEvent, job: Job, fact: Fact, next_attempt_at: datetime | None) -> None:
+def _detail(job: Job, fact: Fact, next_attempt_at: datetime | None) -> dict[str, Any]:
     match fact.detail:
         case Attempt() as attempt:
-            detail = event.attempt
-            detail.number = attempt.number
-            detail.decision_number = job.decision_number
-            detail.provider = job.provider
-            detail.provider_code = attempt.provider_code
-            detail.provider_message_id = fingerprint(attempt.provider_message_id)
-            detail.control_version = attempt.control_version
-            detail.platform_version = attempt.platform_version
-            detail.taken_at.CopyFrom(stamp(attempt.taken_at))
-            detail.submitted_at.CopyFrom(stamp(job.submitted_at))
-            detail.approved_at.CopyFrom(stamp(job.approved_at))
-            if attempt.began_at is not None:
-                detail.began_at.CopyFrom(stamp(attempt.began_at))
-            if attempt.ended_at is not None:
-                detail.ended_at.CopyFrom(stamp(attempt.ended_at))
-            if next_attempt_at is not None and fact.type is FactType.RETRY_SCHEDULED:
-                detail.next_attempt_at.CopyFrom(stamp(next_attempt_at))
+            scheduled = fact.type is FactType.RETRY_SCHEDULED
+            return {
+                "attempt": event_pb2.AttemptDetail(
+                    number=attempt.number,
+                    decision_number=job.decision_number,
+                    provider=job.provider,
+                    provider_code=attempt.provider_code,
+                    provider_message_id=fingerprint(attempt.provider_message_id),
+                    control_version=attempt.control_version,
+                    platform_version=attempt.platform_version,
+                    taken_at=stamp(attempt.taken_at),
+                    submitted_at=stamp(job.submitted_at),
+                    approved_at=stamp(job.approved_at),
+                    began_at=stamp_if(attempt.began_at),
+                    ended_at=stamp_if(attempt.ended_at),
+                    next_attempt_at=stamp_if(next_attempt_at) if scheduled else None,
+                )
+            }
         case Delivery() as delivery:
-            event.delivery.attempt_number = delivery.attempt_number
-            event.delivery.provider_message_id = fingerprint(delivery.provider_message_id)
-            event.delivery.provider_code = delivery.provider_code
-            event.delivery.resolution = delivery.resolution
-            event.delivery.note = delivery.note
-            if delivery.provider_time is not None:
-                event.delivery.provider_time.CopyFrom(stamp(delivery.provider_time))
+            return {
+                "delivery": event_pb2.DeliveryDetail(
+                    attempt_number=delivery.attempt_number,
+                    provider_message_id=fingerprint(delivery.provider_message_id),
+                    provider_code=delivery.provider_code,
+                    resolution=delivery.resolution,
+                    note=delivery.note,
+                    provider_time=stamp_if(delivery.provider_time),
+                )
+            }
         case Hold() as hold:
-            event.hold.control_ids.extend(strings(hold.control_ids))
-            event.hold.pause_reason = hold.pause_reason
-            if hold.paused_until is not None:
-                event.hold.paused_until.CopyFrom(stamp(hold.paused_until))
+            return {
+                "hold": event_pb2.HoldDetail(
+                    control_ids=strings(hold.control_ids),
+                    pause_reason=hold.pause_reason,
+                    paused_until=stamp_if(hold.paused_until),
+                )
+            }
         case Note() as note:
-            event.note.note = note.note
-            event.note.decision_number = job.decision_number
+            return {"note": event_pb2.NoteDetail(note=note.note, decision_number=job.decision_number)}
         case None:
-            return
+            return {}
         case _:
             assert_never(fact.detail)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from executor.domain.job import Attempt, Content, Job, Lane, Media, NewJob, Template, Text
 from executor.domain.words import AttemptOutcome, CancelOutcome, JobState, Resolution
 from executor.infrastructure.counting import Working
-from executor.infrastructure.parcels import stamp
+from executor.infrastructure.parcels import stamp, stamp_if
 from kernel.errors import Violation
 from whatlead.executor.v1 import executor_pb2
 from whatlead.gate.v1 import intent_pb2
@@ -42,40 +43,44 @@ class UnfitError(Exception):
 def new_job(item: executor_pb2.ApprovedIntent) -> NewJob:
     """Return the approved intent, or raise `UnfitError` naming every bad field."""
     bad: list[Violation] = []
-    intent_id = _uuid(item.intent_id)
-    content = _content(item)
-    times = {name: _time(item, name) for name in _TIMES}
+    intent_id, content = _uuid(item.intent_id), _content(item)
+    organization_id, instance_id, campaign_id = item.organization_id, item.instance_id, item.campaign_id
+    recipient, recipient_id = item.recipient, item.recipient_id
+    submitted_at, approved_at = _time(item, "submitted_at"), _time(item, "approved_at")
+    approved_until, expire_time = _time(item, "approved_until"), _time(item, "expire_time")
     _refuse(bad, "intent_id", intent_id is None, "must be a UUID")
-    _refuse(bad, "organization_id", not 1 <= len(item.organization_id) <= _LONGEST_NAME, "must have 1 to 64 characters")
-    _refuse(bad, "instance_id", not 1 <= len(item.instance_id) <= _LONGEST_NAME, "must have 1 to 64 characters")
-    _refuse(bad, "campaign_id", len(item.campaign_id) > _LONGEST_NAME, "must have at most 64 characters")
+    _refuse(bad, "organization_id", not 1 <= len(organization_id) <= _LONGEST_NAME, "must have 1 to 64 characters")
+    _refuse(bad, "instance_id", not 1 <= len(instance_id) <= _LONGEST_NAME, "must have 1 to 64 characters")
+    _refuse(bad, "campaign_id", len(campaign_id) > _LONGEST_NAME, "must have at most 64 characters")
     _refuse(bad, "decision_number", not 1 <= item.decision_number < 2**31, "must be 1 or more")
     _refuse(bad, "sequence", not 1 <= item.sequence < 2**63, "must be 1 or more")
     _refuse(bad, "category", item.category not in _CATEGORIES, "must be given")
-    _refuse(bad, "recipient", not 1 <= len(item.recipient) <= _LONGEST_NAME, "must have 1 to 64 characters")
+    _refuse(bad, "recipient", not 1 <= len(recipient) <= _LONGEST_NAME, "must have 1 to 64 characters")
     _refuse(bad, "content", content is None, "must be given")
-    for name in _NEEDED_TIMES:
-        _refuse(bad, name, times[name] is None, "must be a time within the range of its type")
-    texts = (item.organization_id, item.instance_id, item.campaign_id, item.recipient, item.recipient_id)
-    _refuse(bad, "", any("\0" in text for text in texts), "must hold no NUL")
+    texts = organization_id + instance_id + campaign_id + recipient + recipient_id
+    _refuse(bad, "", "\0" in texts, "must hold no NUL")
+    if not (submitted_at and approved_at and approved_until and expire_time):
+        for name in ("submitted_at", "approved_at", "approved_until", "expire_time"):
+            _refuse(bad, name, _time(item, name) is None, "must be a time within the range of its type")
+        raise UnfitError(bad)
     if bad or intent_id is None or content is None:
         raise UnfitError(bad)
     return NewJob(
-        organization_id=item.organization_id,
+        organization_id=organization_id,
         intent_id=intent_id,
         decision_number=item.decision_number,
         sequence=item.sequence,
-        instance_id=item.instance_id,
-        campaign_id=item.campaign_id,
+        instance_id=instance_id,
+        campaign_id=campaign_id,
         category=_CATEGORIES[item.category],
-        recipient=item.recipient,
-        recipient_id=item.recipient_id[:_LONGEST_NAME],
+        recipient=recipient,
+        recipient_id=recipient_id[:_LONGEST_NAME],
         content=content,
-        submitted_at=times["submitted_at"] or _EPOCH,
-        approved_at=times["approved_at"] or _EPOCH,
-        approved_until=times["approved_until"] or _EPOCH,
-        expire_time=times["expire_time"] or _EPOCH,
-        not_before=times["not_before"],
+        submitted_at=submitted_at,
+        approved_at=approved_at,
+        approved_until=approved_until,
+        expire_time=expire_time,
+        not_before=_time(item, "not_before"),
         retry_unknown=item.retry_unknown,
         traceparent=item.traceparent if len(item.traceparent) <= _LONGEST_TRACEPARENT else "",
     )
@@ -124,7 +129,7 @@ def job_message(job: Job, attempts: Sequence[Attempt]) -> executor_pb2.Job:
         campaign_id=job.campaign_id,
         state=STATES[job.state],
         reason=job.reason,
-        next_attempt_at=_stamp(job.next_attempt_at),
+        next_attempt_at=stamp_if(job.next_attempt_at),
         approved_until=stamp(job.approved_until),
         attempts=shown,
         create_time=stamp(job.created_at),
@@ -147,8 +152,8 @@ def _attempt_message(attempt: Attempt) -> executor_pb2.Attempt:
     return executor_pb2.Attempt(
         number=attempt.number,
         taken_at=stamp(attempt.taken_at),
-        began_at=_stamp(attempt.began_at),
-        ended_at=_stamp(attempt.ended_at),
+        began_at=stamp_if(attempt.began_at),
+        ended_at=stamp_if(attempt.ended_at),
         outcome=OUTCOMES[attempt.outcome],
         reason=attempt.reason,
         provider_code=attempt.provider_code,
@@ -158,23 +163,20 @@ def _attempt_message(attempt: Attempt) -> executor_pb2.Attempt:
     )
 
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_NEEDED_TIMES = ("submitted_at", "approved_at", "approved_until", "expire_time")
-_TIMES = (*_NEEDED_TIMES, "not_before")
-
-
-def _stamp(moment: datetime | None) -> Timestamp | None:
-    return None if moment is None else stamp(moment)
-
-
 def _time(item: executor_pb2.ApprovedIntent, name: str) -> datetime | None:
     if not item.HasField(name):  # type: ignore[arg-type]
         return None
+    given: Timestamp = getattr(item, name)
+    return _moment(given.seconds, given.nanos)
+
+
+@lru_cache(maxsize=1_024)
+def _moment(seconds: int, nanos: int) -> datetime | None:
+    """Return the moment, if there is such a one; what is decided together has its times in common."""
     try:
-        moment: datetime = getattr(item, name).ToDatetime(UTC)
+        return Timestamp(seconds=seconds, nanos=nanos).ToDatetime(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment
 
 
 def _uuid(text: str) -> UUID | None:
