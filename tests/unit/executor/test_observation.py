@@ -1,4 +1,4 @@
-"""What operators see: all is counted, sampled messages have spans as children of the submit's; no number or text in any."""
+"""What operators see: all is counted, sampled messages have spans below the submit's; no number or text in any."""
 
 from collections.abc import Sequence
 from dataclasses import replace
