@@ -22,6 +22,7 @@ from console.provision import INSTANCES, provision, read_numbers, suppress
 from console.submission import RowResult, submit
 from console.system import System, running_system
 from console.up import grpcurl_line
+from console.verification import BadEvidence, Outside, walk_log
 from console.views import controls_table
 from console.views_metrics import metrics_tables
 from console.waterfall import waterfall
@@ -55,6 +56,7 @@ async def demo(data_dir: Path, file: Path | None) -> None:
                 flush=True,
             )
             problems = await _campaign(stubs, system, leads, organization)
+            problems += await _verified(stubs, system)
             _show_how_to_repeat(system, organization)
     if problems:
         sys.exit("\n".join(["it does not add up:", *problems]))
@@ -159,6 +161,20 @@ async def _conserved(stubs: Clients) -> Conservation:
         if found.holds or time.monotonic() > deadline:
             return found
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _verified(stubs: Clients, system: System) -> list[str]:
+    """Check the evidence log as `whatlead verify` does."""
+    outside = Outside.open([system.data_dir / "evidence.pub"], system.data_dir / "checkpoints")
+    try:
+        walk = await walk_log(stubs.evidence, outside, kept_since=None)
+    except BadEvidence as bad:
+        return [str(bad)]
+    print(
+        f"the evidence log has {walk.size} leaves and {walk.checkpoints} checkpoints; "
+        f"{walk.bodies} bodies were checked, {walk.found} are not as they were sealed"
+    )
+    return [str(problem) for problem in walk.problems]
 
 
 def _show_account(account: Account, fenced: control_pb2.ExecutionControl, fence: FenceCheck) -> None:

@@ -163,12 +163,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A leaf as it was fetched; without an event id it is another organization's."""
+    """A leaf as it was fetched; without an event id it is another organization's.
+
+    `misfiled` names a column of the stored event that its body contradicts.
+    """
 
     position: int
     hash: bytes
     event_id: str = ""
     body: bytes | None = None
+    misfiled: str = ""
 
     def __str__(self) -> str:
         return f"leaf {self.position}" + (f" (event {self.event_id})" if self.event_id else "")
@@ -265,6 +269,8 @@ class Walk:
             self._complain(leaf.position, f"{leaf}: its body is not what was sealed")
         else:
             self.bodies += 1
+            if leaf.misfiled:
+                self._complain(leaf.position, f"{leaf}: its column {leaf.misfiled} is not what its body says")
 
     def _root(self) -> bytes:
         root = self._peaks[-1][1] if self._peaks else sha256().digest()

@@ -89,7 +89,13 @@ class Outside:
 async def verify(
     log: "EvidenceServiceAsyncStub", outside: Outside, *, kept_since: datetime | None, as_json: bool
 ) -> None:
-    """Check the whole log up to its newest checkpoint. Raises BadEvidence naming the first bad leaf."""
+    """Check the whole log up to its newest checkpoint, and say so. Raises BadEvidence naming the first bad leaf."""
+    walk = await walk_log(log, outside, kept_since=kept_since)
+    _report(walk, as_json=as_json)
+
+
+async def walk_log(log: "EvidenceServiceAsyncStub", outside: Outside, *, kept_since: datetime | None) -> Walk:
+    """Walk the whole log up to its newest checkpoint. Raises BadEvidence for a checkpoint that is not genuine."""
     newest_of_all = evidence_pb2.GetCheckpointRequest()
     newest = outside.signed((await log.GetCheckpoint(newest_of_all, timeout=_CALL_SECONDS)).note)
     walk = Walk(sources=("the log", str(outside.file)), kept_since=kept_since)
@@ -104,7 +110,15 @@ async def verify(
                 break
             for leaf in page.leaves:
                 body = leaf.body if leaf.HasField("body") else None
-                walk.add(Leaf(position=leaf.position, hash=leaf.hash, event_id=leaf.event_id, body=body))
+                walk.add(
+                    Leaf(
+                        position=leaf.position,
+                        hash=leaf.hash,
+                        event_id=leaf.event_id,
+                        body=body,
+                        misfiled=leaf.misfiled,
+                    )
+                )
                 while stored and stored[-1].size <= walk.size:
                     walk.check(stored.pop(), "the log")
                 while following is not None and following.size == walk.size:
@@ -120,7 +134,7 @@ async def verify(
             walk.end(following.size, str(outside.file))
     except NotGenuine:
         pass  # it is among the problems
-    _report(walk, as_json=as_json)
+    return walk
 
 
 async def verify_event(log: "EvidenceServiceAsyncStub", outside: Outside, event_id: str, *, as_json: bool) -> None:
@@ -131,6 +145,8 @@ async def verify_event(log: "EvidenceServiceAsyncStub", outside: Outside, event_
     named = f"event {event_id} (leaf {proof.position})"
     if proof.HasField("body") and leaf_hash(proof.body) != proof.leaf_hash:
         raise BadEvidence(f"{named}: its body is not what was sealed")
+    if proof.misfiled:
+        raise BadEvidence(f"{named}: its column {proof.misfiled} is not what its body says")
     last = deque(outside.checkpoints(), maxlen=1)
     try:
         check_inclusion(proof.leaf_hash, proof.position, newest, list(proof.hashes))

@@ -15,7 +15,7 @@ from audit.application.record_events import record_events
 from audit.application.seal import keep_sealing, seal
 from audit.application.watching import Announcements
 from audit.domain.arrival import Arrival
-from audit.evidence_api import EvidenceApi, alarm
+from audit.evidence_api import EvidenceApi, alarm, count
 from audit.grpc_api import EventApi, TimelineApi
 from audit.infrastructure.checkpoint_file import CheckpointFile
 from audit.infrastructure.notary import Notary, read_private_key, read_public_key
@@ -123,6 +123,7 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
                     journal=CheckpointFile(settings.evidence_checkpoint_file),
                 ),
                 summarize=sealer.summarize,
+                count=count,
                 alarm=alarm,
             ),
         },

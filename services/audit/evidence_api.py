@@ -22,6 +22,7 @@ LARGEST_PAGE = 1_000
 
 log = structlog.get_logger()
 _alarms = meter.create_counter("whatlead.audit.evidence.refused", description="Times that nothing could be sealed.")
+_sealed = meter.create_counter("whatlead.audit.evidence.sealed", description="Events that became leaves.")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -59,6 +60,7 @@ class EvidenceApi(evidence_pb2_grpc.EvidenceServiceServicer):
             body=leaf.body,
             hashes=await self._roots(inclusion_path(leaf.position, signed.size)),
             note=signed.note,
+            misfiled=leaf.misfiled,
         )
 
     async def GetConsistencyProof(  # noqa: N802
@@ -87,6 +89,7 @@ class EvidenceApi(evidence_pb2_grpc.EvidenceServiceServicer):
                     hash=leaf.hash,
                     event_id="" if leaf.event_id is None else str(leaf.event_id),
                     body=leaf.body,
+                    misfiled=leaf.misfiled,
                 )
                 for leaf in page.leaves
             ],
@@ -109,6 +112,11 @@ class EvidenceApi(evidence_pb2_grpc.EvidenceServiceServicer):
         if signed is None:
             raise not_found("checkpoint")
         return signed
+
+
+def count(leaves: int) -> None:
+    """Show how many more events are sealed; those recorded and not sealed wait."""
+    _sealed.add(leaves)
 
 
 def alarm(refused: Refused) -> None:

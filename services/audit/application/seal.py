@@ -125,6 +125,7 @@ async def keep_sealing(
     *,
     seal: Callable[[], Awaitable[tuple[int, bool]]],
     summarize: Callable[[], Awaitable[None]],
+    count: Callable[[int], None],
     alarm: Callable[[Refused], None],
 ) -> None:
     """Seal once a second until `stop`; while more waits, rest as long as a round took, for ingest's sake."""
@@ -134,6 +135,7 @@ async def keep_sealing(
         rest = EVERY_SECONDS
         try:
             sealed, more = await seal()
+            count(sealed)
             if sealed and began - summarized >= SUMMARIZE_EVERY_SECONDS:
                 await summarize()
                 summarized = began

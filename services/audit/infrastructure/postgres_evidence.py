@@ -11,8 +11,11 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from audit.domain.arrival import Arrival
 from audit.domain.checkpoint import Refused
 from audit.domain.merkle import Place, Run, Tree, roots_of, runs_below, tree_of
+from audit.infrastructure.parsing import parse
+from audit.infrastructure.postgres_log import COLUMNS
 from chassis.database import Database, Transaction, load_queries
 
 queries = load_queries("audit")
@@ -139,12 +142,16 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A leaf; event id and body only where the reader may see them, the body while it is kept."""
+    """A leaf; event id and body only where the reader may see them, the body while it is kept.
+
+    `misfiled` is the first column that says otherwise than the body, from which all columns were made; empty if none.
+    """
 
     position: int
     hash: bytes
     event_id: UUID | None
     body: bytes | None
+    misfiled: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +196,7 @@ class PostgresEvidence:
         """Return the leaf of an event that the reader may see."""
         async with self._database.autocommit() as tx:
             row = await tx.fetch_one(queries.find_leaf, event_id=event_id, **_who(reader))
-        return None if row is None else Leaf(position=row.position, hash=row.hash, event_id=event_id, body=row.body)
+        return None if row is None else _leaf(row, visible=True)
 
     async def waits(self, event_id: UUID, reader: Reader) -> bool:
         """Say whether an event is stored that the reader may see."""
@@ -220,18 +227,28 @@ class PostgresEvidence:
                 )
         order = [(row.transaction_id, row.event_id) for row in leaves]
         return Page(
-            leaves=[
-                Leaf(
-                    position=row.position,
-                    hash=row.hash,
-                    event_id=row.event_id if row.visible else None,
-                    body=row.body,
-                )
-                for row in leaves
-            ],
+            leaves=[_leaf(row, visible=row.visible) for row in leaves],
             notes=[row.note for row in notes],
             strays=[(row.event_id, start + bisect(order, (row.transaction_id, row.event_id))) for row in strays],
         )
+
+
+def _leaf(row: Row[Any], *, visible: bool) -> Leaf:
+    return Leaf(
+        position=row.position,
+        hash=row.hash,
+        event_id=row.event_id if visible else None,
+        body=row.body,
+        misfiled="" if row.body is None else _misfiled(row),
+    )
+
+
+def _misfiled(row: Row[Any]) -> str:
+    read = parse(0, row.body, peer=row.producer, recorded_at=row.recorded_at)
+    if not isinstance(read, Arrival):
+        return "producer"
+    filed = (str(row.event_id), *(getattr(row, name) for name in COLUMNS[1:]))
+    return next((name for name, value, said in zip(COLUMNS, filed, read, strict=False) if value != said), "")
 
 
 async def _stored(tx: Transaction, runs: Iterable[Run]) -> dict[Place, bytes]:

@@ -15,8 +15,8 @@ queries = load_queries("audit")
 
 COPY_ABOVE = 20
 _FIELDS = Arrival._fields[: Arrival._fields.index("body") + 1]
-_COLUMNS = tuple("event_type" if name == "type" else name for name in _FIELDS)
-_WIDTH = len(_COLUMNS)
+COLUMNS = tuple("event_type" if name == "type" else name for name in _FIELDS)
+_WIDTH = len(COLUMNS)
 
 
 class PostgresEventLog:
@@ -33,7 +33,7 @@ class PostgresEventLog:
         if len(batch.arrivals) > COPY_ABOVE:
             try:
                 async with self._database.transaction() as tx:
-                    await tx.copy("operational_event", _COLUMNS, [one[:_WIDTH] for one in batch.arrivals])
+                    await tx.copy("operational_event", COLUMNS, [one[:_WIDTH] for one in batch.arrivals])
                     await _set_aside(tx, batch.refused, peer=peer, now=now)
                     await _add_up(tx, roll_up(batch.arrivals))
                 return Kept(new=batch.arrivals, refused=batch.refused)
@@ -56,7 +56,7 @@ class PostgresEventLog:
 async def _insert(tx: Transaction, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
     if not arrivals:
         return ()
-    rows = await tx.fetch(queries.insert_events, **_columns(_COLUMNS, (one[:_WIDTH] for one in arrivals)))
+    rows = await tx.fetch(queries.insert_events, **_columns(COLUMNS, (one[:_WIDTH] for one in arrivals)))
     if len(rows) == len(arrivals):
         return tuple(arrivals)
     stored = {str(row.event_id) for row in rows}

@@ -340,7 +340,7 @@ async def test_the_log_can_only_grow(databases: Databases, table: str, change: s
 async def test_the_loop_seals_goes_on_after_a_refusal_and_says_it_once(databases: Databases, tmp_path: Path) -> None:
     database = await databases.database("audit")
     await record(database, *some(3))
-    stop, said, file = asyncio.Event(), list[str](), tmp_path / "checkpoints"
+    stop, said, counted, file = asyncio.Event(), list[str](), list[int](), tmp_path / "checkpoints"
     file.write_text("a shopping list\n")
     replica = sealer(database, file)
     calls = 0
@@ -357,6 +357,13 @@ async def test_the_loop_seals_goes_on_after_a_refusal_and_says_it_once(databases
         stop.set()
 
     async with asyncio.timeout(30):
-        await keep_sealing(stop, seal=once, summarize=summarize, alarm=lambda refused: said.append(str(refused)))
+        await keep_sealing(
+            stop,
+            seal=once,
+            summarize=summarize,
+            count=counted.append,
+            alarm=lambda refused: said.append(str(refused)),
+        )
     assert said == [f"{file} is not a file of checkpoints"]
+    assert sum(counted) == 3
     await check_log(database)

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n whatlead/audit/v1/evidence.proto\x12\x11whatlead.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"5\n\x14GetCheckpointRequest\x12\x1d\n\x04size\x18\x01 \x01(\x04\x42\x0f\xbaH\x0c\x32\n\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f\"b\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12-\n\tsign_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x18GetInclusionProofRequest\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"z\n\x19GetInclusionProofResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\x12\x11\n\x04\x62ody\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\x0c\n\x04note\x18\x05 \x01(\tB\x07\n\x05_body\"f\n\x1aGetConsistencyProofRequest\x12$\n\tfrom_size\x18\x01 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\x12\"\n\x07to_size\x18\x02 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"F\n\x11ListLeavesRequest\x12\x1e\n\x05start\x18\x01 \x01(\x04\x42\x0f\xbaH\x0c\x32\n\x18\xd0\xd2\xff\xff\xff\xff\xff\xff\x7f\x12\x11\n\tpage_size\x18\x02 \x01(\r\"T\n\x04Leaf\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x11\n\x04\x62ody\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x42\x07\n\x05_body\"+\n\x05Stray\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x04\"v\n\x12ListLeavesResponse\x12\'\n\x06leaves\x18\x01 \x03(\x0b\x32\x17.whatlead.audit.v1.Leaf\x12\r\n\x05notes\x18\x02 \x03(\t\x12(\n\x06strays\x18\x03 \x03(\x0b\x32\x18.whatlead.audit.v1.Stray2\xb6\x03\n\x0f\x45videnceService\x12\x62\n\rGetCheckpoint\x12\'.whatlead.audit.v1.GetCheckpointRequest\x1a(.whatlead.audit.v1.GetCheckpointResponse\x12n\n\x11GetInclusionProof\x12+.whatlead.audit.v1.GetInclusionProofRequest\x1a,.whatlead.audit.v1.GetInclusionProofResponse\x12t\n\x13GetConsistencyProof\x12-.whatlead.audit.v1.GetConsistencyProofRequest\x1a..whatlead.audit.v1.GetConsistencyProofResponse\x12Y\n\nListLeaves\x12$.whatlead.audit.v1.ListLeavesRequest\x1a%.whatlead.audit.v1.ListLeavesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n whatlead/audit/v1/evidence.proto\x12\x11whatlead.audit.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"5\n\x14GetCheckpointRequest\x12\x1d\n\x04size\x18\x01 \x01(\x04\x42\x0f\xbaH\x0c\x32\n\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f\"b\n\x15GetCheckpointResponse\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12-\n\tsign_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x18GetInclusionProofRequest\x12\x1a\n\x08\x65vent_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x8c\x01\n\x19GetInclusionProofResponse\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\x12\x11\n\x04\x62ody\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x12\x0e\n\x06hashes\x18\x04 \x03(\x0c\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\x10\n\x08misfiled\x18\x06 \x01(\tB\x07\n\x05_body\"f\n\x1aGetConsistencyProofRequest\x12$\n\tfrom_size\x18\x01 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\x12\"\n\x07to_size\x18\x02 \x01(\x04\x42\x11\xbaH\x0e\x32\x0c\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f(\x01\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"F\n\x11ListLeavesRequest\x12\x1e\n\x05start\x18\x01 \x01(\x04\x42\x0f\xbaH\x0c\x32\n\x18\xd0\xd2\xff\xff\xff\xff\xff\xff\x7f\x12\x11\n\tpage_size\x18\x02 \x01(\r\"f\n\x04Leaf\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x0c\n\x04hash\x18\x02 \x01(\x0c\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x11\n\x04\x62ody\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x12\x10\n\x08misfiled\x18\x05 \x01(\tB\x07\n\x05_body\"+\n\x05Stray\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x04\"v\n\x12ListLeavesResponse\x12\'\n\x06leaves\x18\x01 \x03(\x0b\x32\x17.whatlead.audit.v1.Leaf\x12\r\n\x05notes\x18\x02 \x03(\t\x12(\n\x06strays\x18\x03 \x03(\x0b\x32\x18.whatlead.audit.v1.Stray2\xb6\x03\n\x0f\x45videnceService\x12\x62\n\rGetCheckpoint\x12\'.whatlead.audit.v1.GetCheckpointRequest\x1a(.whatlead.audit.v1.GetCheckpointResponse\x12n\n\x11GetInclusionProof\x12+.whatlead.audit.v1.GetInclusionProofRequest\x1a,.whatlead.audit.v1.GetInclusionProofResponse\x12t\n\x13GetConsistencyProof\x12-.whatlead.audit.v1.GetConsistencyProofRequest\x1a..whatlead.audit.v1.GetConsistencyProofResponse\x12Y\n\nListLeaves\x12$.whatlead.audit.v1.ListLeavesRequest\x1a%.whatlead.audit.v1.ListLeavesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,20 +49,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKPOINTRESPONSE']._serialized_end=270
   _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=272
   _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=326
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=328
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=450
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=452
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=554
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=556
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=601
-  _globals['_LISTLEAVESREQUEST']._serialized_start=603
-  _globals['_LISTLEAVESREQUEST']._serialized_end=673
-  _globals['_LEAF']._serialized_start=675
-  _globals['_LEAF']._serialized_end=759
-  _globals['_STRAY']._serialized_start=761
-  _globals['_STRAY']._serialized_end=804
-  _globals['_LISTLEAVESRESPONSE']._serialized_start=806
-  _globals['_LISTLEAVESRESPONSE']._serialized_end=924
-  _globals['_EVIDENCESERVICE']._serialized_start=927
-  _globals['_EVIDENCESERVICE']._serialized_end=1365
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=329
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=469
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=471
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=573
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=575
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=620
+  _globals['_LISTLEAVESREQUEST']._serialized_start=622
+  _globals['_LISTLEAVESREQUEST']._serialized_end=692
+  _globals['_LEAF']._serialized_start=694
+  _globals['_LEAF']._serialized_end=796
+  _globals['_STRAY']._serialized_start=798
+  _globals['_STRAY']._serialized_end=841
+  _globals['_LISTLEAVESRESPONSE']._serialized_start=843
+  _globals['_LISTLEAVESRESPONSE']._serialized_end=961
+  _globals['_EVIDENCESERVICE']._serialized_start=964
+  _globals['_EVIDENCESERVICE']._serialized_end=1402
 # @@protoc_insertion_point(module_scope)

@@ -106,6 +106,7 @@ class GetInclusionProofResponse(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    MISFILED_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """The leaf's position, from 0."""
     leaf_hash: _builtins.bytes
@@ -114,6 +115,8 @@ class GetInclusionProofResponse(_message.Message):
     """The event as it was recorded; absent once its partition was dropped."""
     note: _builtins.str
     """The note of the checkpoint whose root the path leads to."""
+    misfiled: _builtins.str
+    """The first column by which audit finds the event that says otherwise than its body; empty if none does."""
     @_builtins.property
     def hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """From the leaf's sibling upwards."""
@@ -126,10 +129,11 @@ class GetInclusionProofResponse(_message.Message):
         body: _builtins.bytes | None = ...,
         hashes: _abc.Iterable[_builtins.bytes] | None = ...,
         note: _builtins.str = ...,
+        misfiled: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body", "hashes", b"hashes", "leaf_hash", b"leaf_hash", "note", b"note", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body", "hashes", b"hashes", "leaf_hash", b"leaf_hash", "misfiled", b"misfiled", "note", b"note", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__body: _TypeAlias = _typing.Literal["body"]  # noqa: Y015
     _WhichOneofArgType__body: _TypeAlias = _typing.Literal["_body", b"_body"]  # noqa: Y015
@@ -223,6 +227,7 @@ class Leaf(_message.Message):
     HASH_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
+    MISFILED_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Its position, from 0."""
     hash: _builtins.bytes
@@ -231,6 +236,8 @@ class Leaf(_message.Message):
     """Its event; empty if it is another organization's."""
     body: _builtins.bytes
     """The event as it is stored; absent if it is another organization's, or gone."""
+    misfiled: _builtins.str
+    """The first column by which audit finds the event that says otherwise than its body; empty if none does."""
     def __init__(
         self,
         *,
@@ -238,10 +245,11 @@ class Leaf(_message.Message):
         hash: _builtins.bytes = ...,
         event_id: _builtins.str = ...,
         body: _builtins.bytes | None = ...,
+        misfiled: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body", "event_id", b"event_id", "hash", b"hash", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body", "event_id", b"event_id", "hash", b"hash", "misfiled", b"misfiled", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__body: _TypeAlias = _typing.Literal["body"]  # noqa: Y015
     _WhichOneofArgType__body: _TypeAlias = _typing.Literal["_body", b"_body"]  # noqa: Y015
