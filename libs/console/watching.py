@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 
 import orjson
 from google.protobuf.json_format import MessageToDict
@@ -28,9 +29,14 @@ async def watch(look: Look, *, as_json: bool) -> None:
             await asyncio.sleep(_SECONDS)
     _, tables = await look()
     note = ""
-    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+    console = Console()
+    with nullcontext() if console.is_dumb_terminal else Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(Group(*tables, f"every {_SECONDS:g} s; Ctrl-C ends it {note}"), refresh=True)
+            picture = Group(*tables, f"every {_SECONDS:g} s; Ctrl-C ends it {note}")
+            if live is None:  # a terminal that cannot move its cursor: one picture below the other
+                console.print(picture)
+            else:
+                live.update(picture, refresh=True)
             await asyncio.sleep(_SECONDS)
             try:
                 _, tables = await look()

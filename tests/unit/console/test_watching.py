@@ -23,6 +23,7 @@ async def look():
     return {"number": number}, [table("", ("number",), [(f"number-{number}",)])]
 with suppress(KeyboardInterrupt):
     asyncio.run(watching.watch(look, as_json=False))
+print("the end")
 """
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 
@@ -38,21 +39,36 @@ def read_until(descriptor: int, wanted: bytes, seen: bytes = b"", *, seconds: fl
     return seen
 
 
-def test_on_a_terminal_it_is_redrawn_in_place_and_ctrl_c_leaves_the_terminal_as_it_was() -> None:
+def watched(terminal: str) -> bytes:
+    """Return what a terminal of that kind is sent until Ctrl-C is pressed and the command has ended well."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", LOOK], stdin=theirs, stdout=theirs, stderr=theirs)
+    environment = {**os.environ, "TERM": terminal}
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOOK], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    )
     os.close(theirs)
     try:
         seen = read_until(ours, b"number-5")
         process.send_signal(signal.SIGINT)
-        seen = read_until(ours, LEAVE, seen)
+        seen = read_until(ours, b"the end", seen)
         assert process.wait(timeout=30) == 0
     finally:
         process.kill()
         os.close(ours)
+    return seen
+
+
+def test_on_a_terminal_it_is_redrawn_in_place_and_ctrl_c_leaves_the_terminal_as_it_was() -> None:
+    seen = watched("xterm")
     assert seen.count(ENTER) == seen.count(LEAVE) == 1
     assert b"audit is away" in seen
     assert b"Traceback" not in seen
+
+
+def test_on_a_terminal_that_cannot_move_its_cursor_each_picture_stands_below_the_one_before() -> None:
+    seen = watched("dumb")
+    assert b"\x1b" not in seen
+    assert seen.index(b"number-1") < seen.index(b"audit is away") < seen.index(b"number-4")
 
 
 def test_in_a_pipe_each_answer_is_a_line() -> None:
