@@ -96,11 +96,10 @@ async def verify(
 
 async def walk_log(log: "EvidenceServiceAsyncStub", outside: Outside, *, kept_since: datetime | None) -> Walk:
     """Walk the whole log up to its newest checkpoint. Raises BadEvidence for a checkpoint that is not genuine."""
-    newest_of_all = evidence_pb2.GetCheckpointRequest()
-    newest = outside.signed((await log.GetCheckpoint(newest_of_all, timeout=_CALL_SECONDS)).note)
     walk = Walk(sources=("the log", str(outside.file)), kept_since=kept_since)
     exported = outside.checkpoints()
     following = next(exported, None)
+    newest = await _newest(log, outside)
     try:
         while walk.size < newest.size:
             request = evidence_pb2.ListLeavesRequest(start=walk.size, page_size=min(_PAGE, newest.size - walk.size))
@@ -109,16 +108,7 @@ async def walk_log(log: "EvidenceServiceAsyncStub", outside: Outside, *, kept_si
             if not page.leaves:
                 break
             for leaf in page.leaves:
-                body = leaf.body if leaf.HasField("body") else None
-                walk.add(
-                    Leaf(
-                        position=leaf.position,
-                        hash=leaf.hash,
-                        event_id=leaf.event_id,
-                        body=body,
-                        misfiled=leaf.misfiled,
-                    )
-                )
+                walk.add(_leaf(leaf))
                 while stored and stored[-1].size <= walk.size:
                     walk.check(stored.pop(), "the log")
                 while following is not None and following.size == walk.size:
@@ -126,6 +116,8 @@ async def walk_log(log: "EvidenceServiceAsyncStub", outside: Outside, *, kept_si
                     following = next(exported, None)
             for stray in page.strays:
                 walk.stray(stray.event_id, stray.position)
+            if walk.size == newest.size and following is not None:  # the log grew meanwhile, or was cut
+                newest = await _newest(log, outside)
         if walk.size == newest.size:
             walk.check(newest, "the log")
         else:
@@ -135,6 +127,20 @@ async def walk_log(log: "EvidenceServiceAsyncStub", outside: Outside, *, kept_si
     except NotGenuine:
         pass  # it is among the problems
     return walk
+
+
+async def _newest(log: "EvidenceServiceAsyncStub", outside: Outside) -> Checkpoint:
+    return outside.signed((await log.GetCheckpoint(evidence_pb2.GetCheckpointRequest(), timeout=_CALL_SECONDS)).note)
+
+
+def _leaf(leaf: evidence_pb2.Leaf) -> Leaf:
+    return Leaf(
+        position=leaf.position,
+        hash=leaf.hash,
+        event_id=leaf.event_id,
+        body=leaf.body if leaf.HasField("body") else None,
+        misfiled=leaf.misfiled,
+    )
 
 
 async def verify_event(log: "EvidenceServiceAsyncStub", outside: Outside, event_id: str, *, as_json: bool) -> None:

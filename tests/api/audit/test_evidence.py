@@ -138,6 +138,29 @@ async def test_an_honest_log_verifies_for_everyone_as_far_as_they_may_see(
         assert said["problems"] == []
 
 
+class _Growing:
+    """A log of which three more leaves are sealed right after somebody asked for its newest checkpoint."""
+
+    def __init__(self, stub: "EvidenceServiceAsyncStub") -> None:
+        self._stub = stub
+        self._asked = 0
+
+    async def GetCheckpoint(
+        self, request: evidence_pb2.GetCheckpointRequest, timeout: float
+    ) -> evidence_pb2.GetCheckpointResponse:
+        self._asked += 1
+        size = 7 if self._asked == 1 else 0
+        return await self._stub.GetCheckpoint(evidence_pb2.GetCheckpointRequest(size=size), timeout=timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stub, name)
+
+
+async def test_a_log_that_grows_meanwhile_verifies(log: Log, capsys: pytest.CaptureFixture[str]) -> None:
+    await verify(_Growing(log.stub()), outside(log), kept_since=None, as_json=True)  # type: ignore[arg-type]
+    assert answer(capsys)["leaves"] == 10
+
+
 async def test_foreign_events_show_a_hash_and_nothing_else(log: Log) -> None:
     page = await log.stub("owner", "other").ListLeaves(evidence_pb2.ListLeavesRequest())
     whole = await log.stub().ListLeaves(evidence_pb2.ListLeavesRequest())
