@@ -11,7 +11,7 @@ from audit.application.busiest import Busiest
 from audit.application.explain import explain_intent, explain_pause
 from audit.application.measure import measure_instance, measure_organization, measure_parts, measure_series
 from audit.application.partitions import keep_partitions_ahead
-from audit.application.record_events import record_events
+from audit.application.record_events import keep_together, record_events
 from audit.application.seal import keep_sealing, seal
 from audit.application.watching import Announcements
 from audit.domain.arrival import Arrival
@@ -36,6 +36,7 @@ from chassis.serving import Process, Registration, launch
 from chassis.telemetry import meter
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Failure
+from kernel.group_commit import GroupCommit
 from whatlead.audit.v1 import (
     event_pb2,
     event_pb2_grpc,
@@ -46,6 +47,9 @@ from whatlead.audit.v1 import (
     timeline_pb2,
     timeline_pb2_grpc,
 )
+
+_MOST_EVENTS = 2_000  # a commit, unless one call brings more
+_MOST_WAITING = 100_000
 
 
 def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Process:
@@ -64,8 +68,14 @@ def assemble(settings: AuditSettings, database: Database, clock: Clock) -> Proce
         announcements.announce(arrivals)
         stored.stored(arrivals)
 
+    group = GroupCommit(
+        write=partial(keep_together, log=log, announce=announce),
+        size=lambda call: len(call.arrivals),
+        most=_MOST_EVENTS,
+        queue_limit=_MOST_WAITING,
+    )
     events = EventApi(
-        record=partial(record_events, parse=parse, log=log, announce=announce, clock=clock),
+        record=partial(record_events, parse=parse, keep=group.submit, clock=clock),
         page=PostgresLists(database).newest,
         tally=PostgresTallies(database).of,
         announcements=announcements,

@@ -20,7 +20,6 @@ from gate.application.cancel import cancel_intents
 from gate.application.cooldowns import end_cooldowns_until
 from gate.application.erasure import erase_subject, tell_export
 from gate.application.evaluate import evaluate
-from gate.application.group_commit import GroupCommit
 from gate.application.instances import create_instance, end_cooldown, update_instance
 from gate.application.messages import Submission
 from gate.application.paused_scopes import PausedScopes
@@ -53,6 +52,7 @@ from gate.infrastructure.waiting import PostgresWaiting
 from gate.settings import GateSettings
 from kernel.clock import Clock
 from kernel.errors import Failure
+from kernel.group_commit import GroupCommit
 from whatlead.audit.v1 import event_pb2_grpc
 from whatlead.control.v1 import control_pb2_grpc
 from whatlead.executor.v1 import executor_pb2_grpc

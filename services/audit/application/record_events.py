@@ -1,6 +1,6 @@
-"""Take a batch of events: keep what is new, set aside what cannot be, tell those who watch. Knows no bytes' meaning."""
+"""Take batches of events: keep what is new, set aside what cannot be, tell those who watch. Knows no bytes' meaning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,7 +11,7 @@ from kernel.clock import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a batch came to: the events that are new, and all items that were set aside."""
+    """What a call's batch came to: the events that are new, and all items that were set aside."""
 
     new: tuple[Arrival, ...]
     refused: tuple[Refused, ...]
@@ -20,8 +20,8 @@ class Kept:
 class EventLog(Protocol):
     """Where events are kept for good."""
 
-    async def keep(self, batch: Sorted, *, peer: str, now: datetime) -> Kept:
-        """Store what is new, with what it adds to the numbers, and set aside the rest, in one commit."""
+    async def keep(self, calls: Sequence[Sorted]) -> Sequence[Kept]:
+        """Store what is new, with what it adds to the numbers, and set aside the rest, in one commit for all calls."""
         ...
 
 
@@ -38,15 +38,20 @@ async def record_events(
     *,
     peer: str,
     parse: Parse,
-    log: EventLog,
-    announce: Callable[[Sequence[Arrival]], None],
+    keep: Callable[[Sorted], Awaitable[Kept]],
     clock: Clock,
 ) -> Kept:
     """Store the events that `peer` sent, each once; nothing in the batch holds up the rest of it."""
     now = clock.now()
-    arrivals = (parse(position, body, peer=peer, recorded_at=now) for position, body in enumerate(items))
-    batch = sort_out(arrivals)
-    kept = await log.keep(batch, peer=peer, now=now)
-    if kept.new:
-        announce(kept.new)
+    return await keep(
+        sort_out(parse(position, body, peer=peer, recorded_at=now) for position, body in enumerate(items))
+    )
+
+
+async def keep_together(
+    calls: Sequence[Sorted], *, log: EventLog, announce: Callable[[Sequence[Arrival]], None]
+) -> Sequence[Kept]:
+    """Store what several calls brought; what is stored is told of even if its call is no longer waited for."""
+    kept = await log.keep(calls)
+    announce([arrival for call in kept for arrival in call.new])
     return kept

@@ -3,7 +3,7 @@
 Tuples, because thousands a second are made and dropped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -86,6 +86,8 @@ class Refused:
     reason: str
     message: str
     body: bytes
+    peer: str
+    recorded_at: datetime
 
     @property
     def item_id(self) -> str:
@@ -95,7 +97,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sorted:
-    """A batch in the order in which every ingest locks: by event id, each id once, and what is set aside."""
+    """A call's batch in the order in which every ingest locks: by event id, each id once, and what is set aside."""
 
     arrivals: tuple[Arrival, ...]
     refused: tuple[Refused, ...]
@@ -112,6 +114,8 @@ def conflicting(position: int, arrival: Arrival) -> Refused:
         reason=CONFLICTING_DUPLICATE,
         message="the same event id came before with other content; this one is kept aside",
         body=arrival.body,
+        peer=arrival.producer,
+        recorded_at=arrival.recorded_at,
     )
 
 
@@ -126,3 +130,14 @@ def sort_out(items: Iterable[Arrival | Refused]) -> Sorted:
             refused.append(conflicting(position, item))
     ordered = tuple(first[event_id] for event_id in sorted(first))
     return Sorted(arrivals=ordered, refused=tuple(refused))
+
+
+def in_one_order(calls: Sequence[Sorted]) -> tuple[Arrival, ...]:
+    """Bring the batches of several calls into one order of locking; of those with one id the first stays."""
+    if len(calls) == 1:
+        return calls[0].arrivals
+    first: dict[str, Arrival] = {}
+    for call in calls:
+        for arrival in call.arrivals:
+            first.setdefault(arrival.event_id, arrival)
+    return tuple(first[event_id] for event_id in sorted(first))

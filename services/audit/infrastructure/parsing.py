@@ -60,7 +60,15 @@ def parse(position: int, body: bytes, *, peer: str, recorded_at: datetime) -> Ar
         reason, message = "INVALID_FIELD", "the bytes are not an OperationalEvent"
     except _Unusable as why:
         reason, message = why.reason, str(why)
-    return Refused(position=position, event_id=event_id, reason=reason, message=message, body=body)
+    return Refused(
+        position=position,
+        event_id=event_id,
+        reason=reason,
+        message=message,
+        body=body,
+        peer=peer,
+        recorded_at=recorded_at,
+    )
 
 
 def _arrival(event: event_pb2.OperationalEvent, event_id: str, body: bytes, recorded_at: datetime) -> Arrival:

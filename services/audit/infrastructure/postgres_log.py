@@ -1,12 +1,12 @@
 """Write the log, the quarantine and the sums, in one commit and one order. Decides nothing about what they hold."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
 
 import asyncpg
 
 from audit.application.record_events import Kept
-from audit.domain.arrival import Arrival, Refused, Sorted, conflicting
+from audit.domain.arrival import Arrival, Refused, Sorted, conflicting, in_one_order
 from audit.domain.rollup import BacklogReading, CountKey, PeakKey, Rollup, roll_up
 from audit.infrastructure.packing import pack
 from chassis.database import Database, Transaction, load_queries
@@ -18,6 +18,8 @@ _FIELDS = Arrival._fields[: Arrival._fields.index("body") + 1]
 COLUMNS = tuple("event_type" if name == "type" else name for name in _FIELDS)
 _WIDTH = len(COLUMNS)
 
+Store = Callable[[Transaction, Sequence[Arrival]], Awaitable[Sequence[Arrival]]]
+
 
 class PostgresEventLog:
     """The log, the quarantine and the sums, written together."""
@@ -25,26 +27,26 @@ class PostgresEventLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, batch: Sorted, *, peer: str, now: datetime) -> Kept:
-        """Store what is new, with what it adds to the numbers, and set aside the rest, in one commit.
+    async def keep(self, calls: Sequence[Sorted]) -> Sequence[Kept]:
+        """Store what is new, with what it adds to the numbers, and set aside the rest, in one commit for all calls.
 
-        Every batch takes its locks in the same order (event ids, then each sum by key), so that no two deadlock.
+        Every commit takes its locks in the same order (event ids, then each sum by key), so that no two deadlock.
         """
-        if len(batch.arrivals) > COPY_ABOVE:
+        arrivals = in_one_order(calls)
+        if len(arrivals) > COPY_ABOVE:
             try:
-                async with self._database.transaction() as tx:
-                    await tx.copy("operational_event", COLUMNS, [one[:_WIDTH] for one in batch.arrivals])
-                    await _set_aside(tx, batch.refused, peer=peer, now=now)
-                    await _add_up(tx, roll_up(batch.arrivals))
-                return Kept(new=batch.arrivals, refused=batch.refused)
+                return await self._keep(calls, arrivals, _copy)
             except asyncpg.UniqueViolationError:
                 pass  # Something in it came before: what exactly is found out row by row.
+        return await self._keep(calls, arrivals, _insert)
+
+    async def _keep(self, calls: Sequence[Sorted], arrivals: Sequence[Arrival], store: Store) -> Sequence[Kept]:
         async with self._database.transaction() as tx:
-            new = await _insert(tx, batch.arrivals)
-            refused = (*batch.refused, *await _conflicts(tx, batch.arrivals, new))
-            await _set_aside(tx, refused, peer=peer, now=now)
+            new = await store(tx, arrivals)
+            kept = await _by_call(tx, calls, new)
+            await _set_aside(tx, [one for call in kept for one in call.refused])
             await _add_up(tx, roll_up(new))
-        return Kept(new=new, refused=refused)
+        return kept
 
     async def ensure_partitions(self, *, weeks: int, keep: timedelta) -> int:
         """Make what is missing of the weeks to come and of those since the newest one; return how many were made."""
@@ -53,38 +55,49 @@ class PostgresEventLog:
         return int(row.made) if row is not None else 0
 
 
-async def _insert(tx: Transaction, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
+async def _copy(tx: Transaction, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+    await tx.copy("operational_event", COLUMNS, [one[:_WIDTH] for one in arrivals])
+    return arrivals
+
+
+async def _insert(tx: Transaction, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
     if not arrivals:
         return ()
     rows = await tx.fetch(queries.insert_events, **_columns(COLUMNS, (one[:_WIDTH] for one in arrivals)))
     if len(rows) == len(arrivals):
-        return tuple(arrivals)
+        return arrivals
     stored = {str(row.event_id) for row in rows}
-    return tuple(one for one in arrivals if one.event_id in stored)
+    return [one for one in arrivals if one.event_id in stored]
 
 
-async def _conflicts(tx: Transaction, arrivals: Sequence[Arrival], new: Sequence[Arrival]) -> list[Refused]:
-    """Return those whose id was taken by other content; a mere repeat is no news."""
-    if len(arrivals) == len(new):
-        return []
-    stored = {one.event_id for one in new}
-    repeated = [one for one in arrivals if one.event_id not in stored]
-    rows = await tx.fetch(queries.find_bodies, event_ids=[one.event_id for one in repeated])
+async def _by_call(tx: Transaction, calls: Sequence[Sorted], new: Sequence[Arrival]) -> Sequence[Kept]:
+    """Tell each call what is new of it, and which of its ids other content has; a mere repeat is no news."""
+    if len(new) == sum(len(call.arrivals) for call in calls):
+        return [Kept(new=call.arrivals, refused=call.refused) for call in calls]
+    stored = {id(one) for one in new}
+    repeated = [[one for one in call.arrivals if id(one) not in stored] for call in calls]
+    rows = await tx.fetch(queries.find_bodies, event_ids=[one.event_id for call in repeated for one in call])
     bodies = {str(row.event_id): row.body for row in rows}
-    return [conflicting(-1, one) for one in repeated if bodies.get(one.event_id) != one.body]
+    return [
+        Kept(
+            new=tuple(one for one in call.arrivals if id(one) in stored),
+            refused=(*call.refused, *(conflicting(-1, one) for one in again if bodies.get(one.event_id) != one.body)),
+        )
+        for call, again in zip(calls, repeated, strict=True)
+    ]
 
 
-async def _set_aside(tx: Transaction, refused: Sequence[Refused], *, peer: str, now: datetime) -> None:
+async def _set_aside(tx: Transaction, refused: Sequence[Refused]) -> None:
     if not refused:
         return
     await tx.execute(
         queries.quarantine_events,
         event_id=[one.event_id for one in refused],
+        peer=[one.peer for one in refused],
         reason=[one.reason for one in refused],
         message=[one.message for one in refused],
         body=[one.body for one in refused],
-        peer=peer,
-        recorded_at=now,
+        recorded_at=[one.recorded_at for one in refused],
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from audit.application.record_events import Kept, record_events
-from audit.domain.arrival import Arrival
+from audit.application.record_events import Kept, keep_together, record_events
+from audit.domain.arrival import Arrival, Sorted
 from audit.infrastructure.parsing import parse
 from audit.infrastructure.postgres_log import PostgresEventLog
 from chassis.database import Database
@@ -107,8 +107,12 @@ async def record(
         if heard is not None:
             heard.extend(arrivals)
 
+    async def keep(batch: Sorted) -> Kept:
+        (kept,) = await keep_together([batch], log=log, announce=announce)
+        return kept
+
     async def call(peer: str, items: Sequence[bytes]) -> Kept:
-        return await record_events(items, peer=peer, parse=parse, log=log, announce=announce, clock=StillClock(at))
+        return await record_events(items, peer=peer, parse=parse, keep=keep, clock=StillClock(at))
 
     if peer:
         return await call(peer, items)

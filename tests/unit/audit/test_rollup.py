@@ -91,7 +91,9 @@ def test_the_highest_reading_of_a_minute_does_not_depend_on_order(batch: list[Ar
 def test_a_batch_is_sorted_and_identical_repeats_vanish_while_unlike_ones_are_set_aside() -> None:
     later, earlier = arrival(event_id="b", body=b"1"), arrival(event_id="a", body=b"2")
     forged = arrival(event_id="b", body=b"other")
-    poison = Refused(position=9, event_id="", reason="INVALID_FIELD", message="", body=b"?")
+    poison = Refused(
+        position=9, event_id="", reason="INVALID_FIELD", message="", body=b"?", peer="executor", recorded_at=T
+    )
     batch = sort_out([later, earlier, later, poison, forged])
     assert batch.arrivals == (earlier, later)
     assert [(one.item_id, one.reason) for one in batch.refused] == [

@@ -43,7 +43,7 @@ class GroupCommit(Generic[T, R]):
         size = self._size(part)
         if self._queued + size > self._queue_limit and self._queue:
             raise Failure(
-                Kind.RESOURCE_EXHAUSTED, "QUEUE_FULL", "too many intents wait to be decided", retry_after=_RETRY_AFTER
+                Kind.RESOURCE_EXHAUSTED, "QUEUE_FULL", "too much waits to be stored", retry_after=_RETRY_AFTER
             )
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append((part, future))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gate.application.group_commit import GroupCommit
 from kernel.errors import Failure, Kind
+from kernel.group_commit import GroupCommit
 
 
 class Writer:
