@@ -3,8 +3,10 @@
 Labels are closed or bounded: types, producers, the first 100 reasons that are seen, the organizations of `Busiest`.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
@@ -17,6 +19,7 @@ from audit.domain.rollup import elapsed_us
 MOST_REASONS = 100
 _WITH_REASON = frozenset({EventType.MESSAGE_BLOCKED, EventType.MESSAGE_QUEUED, EventType.MESSAGE_FAILED})
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 21_600, 86_400)
+_SINCE = ("approval", "submission")
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 Read = Callable[[str, OrganizationMetrics], Iterable[Observation]]
@@ -31,11 +34,18 @@ class StoredEvents:
         self._events = meter.create_counter(
             "whatlead.audit.events.recorded", description="Events stored, by producer, type and reason."
         )
-        self._seconds = meter.create_histogram(
-            "whatlead.audit.time_to_send",
+        self._within = {since: [0] * (len(_SECONDS) + 1) for since in _SINCE}
+        self._seconds = dict.fromkeys(_SINCE, 0.0)
+        meter.create_observable_counter(
+            "whatlead.audit.time_to_send.bucket",
+            callbacks=[self._observe_buckets],
+            description="MessageSent within so long of approval, and of submission; `le` as in a histogram.",
+        )
+        meter.create_observable_counter(
+            "whatlead.audit.time_to_send.sum",
+            callbacks=[self._observe_seconds],
             unit="s",
-            description="From approval, and from submission, to MessageSent.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+            description="From approval, and from submission, to MessageSent, summed.",
         )
         for name, unit, read in (
             ("rate", "{message}/h", _rates),
@@ -59,9 +69,23 @@ class StoredEvents:
             self._events.add(events, {"producer": producer, "type": type_.value, "reason": self._bounded(reason)})
         for one in arrivals:
             if one.type is EventType.MESSAGE_SENT:
-                for since, began in (("approval", one.approved_at), ("submission", one.submitted_at)):
+                for since, began in zip(_SINCE, (one.approved_at, one.submitted_at), strict=True):
                     if began is not None:
-                        self._seconds.record(elapsed_us(began, one.occurred_at) / 1e6, {"since": since})
+                        self._took(elapsed_us(began, one.occurred_at) / 1e6, since)
+
+    def _took(self, seconds: float, since: str) -> None:
+        """Count one time; an instrument's own histogram would take as long for it as reading the whole event does."""
+        self._within[since][bisect_left(_SECONDS, seconds)] += 1
+        self._seconds[since] += seconds
+
+    def _observe_buckets(self, _: CallbackOptions) -> Iterable[Observation]:
+        for since, within in self._within.items():
+            for bound, events in zip((*_SECONDS, "+Inf"), accumulate(within), strict=True):
+                yield Observation(events, {"since": since, "le": str(bound)})
+
+    def _observe_seconds(self, _: CallbackOptions) -> Iterable[Observation]:
+        for since, seconds in self._seconds.items():
+            yield Observation(seconds, {"since": since})
 
     def _bounded(self, reason: str) -> str:
         if len(self._reasons) <= MOST_REASONS:

@@ -75,10 +75,16 @@ async def test_they_are_the_numbers_of_the_service(databases: Databases, metered
             if (point.attributes["type"], point.attributes["reason"]) == ("MESSAGE_BLOCKED", reason)
         ]
         assert point.value == blocked + dict(numbers["other"].numbers.blocked_by_reason).get(reason, 0)
-    for point in metered.points("audit.time_to_send"):
+    for point in metered.points("audit.time_to_send.sum"):
         parts = [getattr(one.numbers, f"from_{point.attributes['since']}") for one in numbers.values()]
-        assert point.count == sum(part.count for part in parts) > 0
-        assert point.sum == pytest.approx(sum(part.total_us for part in parts) / 1e6)
+        assert point.value == pytest.approx(sum(part.total_us for part in parts) / 1e6)
+        within = {
+            bucket.attributes["le"]: bucket.value
+            for bucket in metered.points("audit.time_to_send.bucket")
+            if bucket.attributes["since"] == point.attributes["since"]
+        }
+        assert within["+Inf"] == sum(part.count for part in parts) > within["60"] > 0
+        assert list(within.values()) == sorted(within.values())
 
     def of_acme(name: str, **labels: str) -> float:
         wanted = {"organization": "acme", **labels}
