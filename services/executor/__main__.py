@@ -44,6 +44,7 @@ from executor.infrastructure.counting import PostgresCounts
 from executor.infrastructure.exporting import PostgresExport
 from executor.infrastructure.observation import Observation
 from executor.infrastructure.postgres import PostgresQueue
+from executor.infrastructure.postgres_arrivals import PostgresArrivals
 from executor.infrastructure.postgres_operations import PostgresJobs
 from executor.infrastructure.providers.noop import Noop
 from executor.infrastructure.providers.whatsapp_cloud import WhatsAppCloud
@@ -124,7 +125,13 @@ def assemble(
         await watch_pauses(dispatch.ended, control=control, hearing=hearing, chance=chance)
 
     api = ExecutorApi(
-        accept=partial(accept_jobs, begin=queue.begin, dispatch=dispatch.wake, upkeep=upkeep_wake, clock=clock),
+        accept=partial(
+            accept_jobs,
+            arrivals=PostgresArrivals(database, outbox),
+            dispatch=dispatch.wake,
+            upkeep=upkeep_wake,
+            clock=clock,
+        ),
         cancel=partial(cancel_jobs, begin=jobs.begin, clock=clock),
         retry=partial(retry_jobs, begin=jobs.begin, clock=clock),
         resolve=partial(resolve_outcome, begin=jobs.begin, clock=clock),

@@ -64,10 +64,12 @@ class Work:
     async def take(self, order: TakeOrder) -> Sequence[TakenJob]:
         return await self._run(lambda: self._take(order))
 
-    async def apply(self, changes: Sequence[Change]) -> Sequence[Change]:
+    async def apply(self, changes: Sequence[Change], *, closing: Sequence[UUID] = ()) -> Sequence[Change]:
         def store() -> list[Change]:
             for change in changes:
                 self._lock(self._store.rows[change.job.key])
+            for token in closing:
+                self._close(token)
             return [change for change in changes if not self._apply(change)]
 
         return await self._run(store)
@@ -99,9 +101,6 @@ class Work:
         return await self._run(
             lambda: [token for token, (until, _) in self._store.leases.items() if until <= now()][:leases]
         )
-
-    async def close_leases(self, tokens: Sequence[UUID]) -> None:
-        await self._run(lambda: [self._close(token) for token in tokens])
 
     async def lock_lapsed(self, *, jobs: int) -> Sequence[Job]:
         return ()

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from executor.application.ports import Begin
-from executor.application.ports_operations import Accepting
+from executor.application.ports_operations import Arrivals
 from executor.application.signals import Wake
 from executor.application.upkeep import LONGEST_SLEEP
 from executor.domain.job import Lane, NewJob
@@ -14,7 +13,7 @@ async def accept_jobs(
     lanes: Sequence[Lane],
     jobs: Sequence[NewJob],
     *,
-    begin: Begin[Accepting],
+    arrivals: Arrivals,
     dispatch: Wake,
     upkeep: Wake,
     clock: Clock,
@@ -29,11 +28,9 @@ async def accept_jobs(
         if known is None or known.decision_number < job.decision_number:
             newest[(job.organization_id, job.intent_id)] = job
     now = clock.now()
-    async with begin() as tx:
-        if lanes:
-            await tx.keep_lanes(lanes)
-        taken = await tx.insert(list(newest.values()), at=now) if newest else 0
-    if taken or lanes:
+    news = await arrivals.keep_lanes(lanes)  # first: a job without its lane is never taken
+    taken = await arrivals.insert(list(newest.values()), at=now) if newest else 0
+    if taken or news:
         dispatch.ring()
     if any(min(job.approved_until, job.expire_time) < now + LONGEST_SLEEP for job in newest.values()):
         upkeep.ring()

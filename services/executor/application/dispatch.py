@@ -24,7 +24,7 @@ from executor.application.ports import (
     TakeOrder,
     Taking,
 )
-from executor.application.rounds import Choice, Limits, choose
+from executor.application.rounds import Choice, Limits, choose, leaves_nothing
 from executor.application.sending import Sender
 from executor.application.session import SESSION_ENDED, Session
 from executor.application.signals import Wake
@@ -122,8 +122,7 @@ class Dispatch:
         if self._unreachable > 1:
             log.info("executor.control_answers_again")
         self._unreachable = 0
-        await self._send_allowed(choice.scopes, answers, permit, room)
-        return 0.0
+        return min(choice.wait, await self._send_allowed(choice.scopes, answers, permit, room))
 
     async def _ask(self, scopes: Sequence[Scope]) -> Answers:
         session_id = self._session.session_id
@@ -148,7 +147,8 @@ class Dispatch:
                 return choice
             scopes *= 4
 
-    async def _send_allowed(self, asked: Sequence[Scope], answers: Answers, permit: Permit, room: int) -> None:
+    async def _send_allowed(self, asked: Sequence[Scope], answers: Answers, permit: Permit, room: int) -> float:
+        """Send for the scopes that are allowed; return the seconds until these are worth another look."""
         allowed: dict[Scope, Allowed] = {}
         paused: dict[Scope, Paused] = {}
         now = self._clock.boottime()
@@ -180,6 +180,8 @@ class Dispatch:
                 self._patience.took(scope, ramping=ramping, now=now)
             elif len(taken) < room:
                 self._patience.in_vain(scope, ramping=ramping, now=now)
+        all_served = len(allowed) == len(asked) and leaves_nothing(order, taken)
+        return order.horizon - self._limits.lead if all_served else 0.0
 
     def _may_be_taken(self, scope: Scope, answer: Allowed, platform_version: int) -> bool:
         """Tell whether the answer is not older than a pause that was heard of; what it tells of pauses is noted."""

@@ -14,6 +14,7 @@ from executor.application.ports import Begin, Settling
 from executor.application.signals import Wake
 from executor.domain.change import Change
 from executor.domain.late import merge_late
+from executor.domain.words import JobState
 from kernel.errors import Failure
 
 _BATCH = 1_000
@@ -90,7 +91,7 @@ class Outcomes:
             batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
             storing = asyncio.ensure_future(self._store(batch))
             try:
-                await asyncio.shield(storing)
+                waited_for = await asyncio.shield(storing)
             except Failure as failure:
                 self._pending[:0] = batch
                 if not self._in_trouble:
@@ -107,18 +108,20 @@ class Outcomes:
             if self._in_trouble:
                 log.info("executor.outcomes_stored_again")
             self._in_trouble, wait = False, _RETRY_SECONDS
-            self.room_made.ring()
+            if waited_for:
+                self.room_made.ring()
 
-    async def _store(self, batch: Sequence[Change]) -> None:
+    async def _store(self, batch: Sequence[Change]) -> bool:
+        """Store outcomes; tell whether a round may be waiting for that: for room, or for a job's next try."""
         closing = self._closing(batch)
         async with self._begin() as tx:
-            late = await tx.apply(batch)
+            late = await tx.apply(batch, closing=closing)
             if late:
-                late = await self._merge(tx, late)
-            if closing:
-                await tx.close_leases(closing)
+                await self._merge(tx, late)
+        waited_for = self.room < 1 or any(change.state is JobState.READY for change in batch)
         self._settle(batch, closing)
         self._stored(batch)
+        return waited_for
 
     async def _merge(self, tx: Settling, refused: Sequence[Change]) -> Sequence[Change]:
         """Store what outcomes still change whose jobs have moved on meanwhile."""

@@ -178,8 +178,11 @@ class TakeOrder:
 class Ledger(Protocol):
     """Move jobs within one transaction."""
 
-    async def apply(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Store changes with their facts, signals and returns; give back those whose job has moved meanwhile."""
+    async def apply(self, changes: Sequence[Change], *, closing: Sequence[UUID] = ()) -> Sequence[Change]:
+        """Store changes with their facts, signals and returns; give back those whose job has moved meanwhile.
+
+        The leases `closing` are forgotten: all their jobs have moved on, at the latest in this transaction.
+        """
         ...
 
 
@@ -196,10 +199,6 @@ class Taking(Ledger, Protocol):
 
     async def lock_leased(self, tokens: Sequence[UUID]) -> Sequence[Job]:
         """Return the jobs still SENDING under these leases, locked."""
-        ...
-
-    async def close_leases(self, tokens: Sequence[UUID]) -> None:
-        """Forget leases."""
         ...
 
 
@@ -226,10 +225,6 @@ class Settling(Ledger, Protocol):
         """Return these jobs, locked, with their attempts."""
         ...
 
-    async def close_leases(self, tokens: Sequence[UUID]) -> None:
-        """Forget leases whose jobs have all moved on."""
-        ...
-
 
 class Upkeep(Ledger, Protocol):
     """What time does to jobs, in one transaction."""
@@ -240,10 +235,6 @@ class Upkeep(Ledger, Protocol):
 
     async def lock_leased(self, tokens: Sequence[UUID]) -> Sequence[Job]:
         """Return the jobs still SENDING under these leases, locked."""
-        ...
-
-    async def close_leases(self, tokens: Sequence[UUID]) -> None:
-        """Forget leases."""
         ...
 
     async def lock_lapsed(self, *, jobs: int) -> Sequence[Job]:

@@ -12,11 +12,11 @@ from executor.domain.outcome import Rejected, Retryable
 from executor.domain.words import DeliveryStatus
 
 
-class Accepting(Protocol):
-    """Take over what the gate approved, in one transaction."""
+class Arrivals(Protocol):
+    """Take over what the gate approved."""
 
-    async def keep_lanes(self, lanes: Sequence[Lane]) -> None:
-        """Keep the newest version of each lane."""
+    async def keep_lanes(self, lanes: Sequence[Lane]) -> bool:
+        """Keep the newest version of each lane; tell whether there was news."""
         ...
 
     async def insert(self, jobs: Sequence[NewJob], *, at: datetime) -> int:

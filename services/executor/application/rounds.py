@@ -1,11 +1,12 @@
 """Which scopes a round is for, and what bounds it. Knows no store and asks nobody."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from executor.application.patience import Patience
-from executor.application.ports import DueScope
-from executor.domain.job import Scope
+from executor.application.ports import DueScope, TakeOrder
+from executor.domain.job import Scope, TakenJob
 from executor.domain.pauses import KnownPauses
 
 
@@ -58,3 +59,15 @@ def choose(
         elif len(ready) - paused < room:
             ready.append(each.scope)
     return Choice(scopes=tuple(ready), wait=wait, paused=paused)
+
+
+def leaves_nothing(order: TakeOrder, taken: Sequence[TakenJob]) -> bool:
+    """Tell whether no job of the order's scopes is left that could begin within its horizon.
+
+    So it is where each scope gave some, and nothing but the horizon bounded how many.
+    """
+    served = Counter(job.job.scope for job in taken)
+    return len(taken) < order.jobs and all(
+        0 < served[scope] < order.per_scope and allowed.rate_factor >= 1 and allowed.canary is None
+        for scope, allowed in order.scopes
+    )

@@ -36,8 +36,7 @@ class Unconfirmed:
         async with self._begin() as tx:
             jobs = await tx.lock_leased(tokens)
             at = self._clock.now()
-            await tx.apply([abort(job, reason=Reason.TAKE_UNCONFIRMED, at=at) for job in jobs])
-            await tx.close_leases(tokens)
+            await tx.apply([abort(job, reason=Reason.TAKE_UNCONFIRMED, at=at) for job in jobs], closing=tokens)
         found = {job.lease_token for job in jobs}
         for token in tokens:
             if token in found or self._until[token] <= now:

@@ -37,8 +37,8 @@ async def rescue_abandoned(
         jobs = await tx.lock_leased(tokens)
         timing = Timing(began_at=None, ended_at=clock.now())
         outcome = Unknown(reason=Reason.LEASE_LAPSED)
-        await tx.apply([settle(job, outcome, timing=timing, policy=policy, chance=chance()) for job in jobs])
-        await tx.close_leases(tokens)
+        changes = [settle(job, outcome, timing=timing, policy=policy, chance=chance()) for job in jobs]
+        await tx.apply(changes, closing=tokens)
     if jobs:
         log.warning("executor.rescued", jobs=len(jobs), leases=len(tokens))
     return len(tokens)

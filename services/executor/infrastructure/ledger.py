@@ -24,9 +24,9 @@ class Ledger:
     def __init__(self, tx: PostingTransaction) -> None:
         self.tx = tx
 
-    async def apply(self, asked: Sequence[Change]) -> Sequence[Change]:
-        """Store changes with what they tell; give back those whose job has moved meanwhile."""
-        if not asked:
+    async def apply(self, asked: Sequence[Change], *, closing: Sequence[UUID] = ()) -> Sequence[Change]:
+        """Store changes with what they tell and forget leases; give back those whose job has moved meanwhile."""
+        if not asked and not closing:
             return ()
         changes = [possible(change) for change in asked]
         attempts = [(place, change.attempt) for place, change in enumerate(changes, 1) if change.attempt is not None]
@@ -45,6 +45,7 @@ class Ledger:
             helds_by=[_array(change.held_by) for change in changes],
             facts=[len(change.facts) for change in changes],
             **_columns(attempts),
+            closing=list(closing),
         )
         telling = Telling()
         stored = set()
@@ -59,10 +60,6 @@ class Ledger:
     async def lock_leased(self, tokens: Sequence[UUID]) -> Sequence[Job]:
         """Return the jobs still SENDING under these leases, locked."""
         return [job_of(row) for row in await self.tx.fetch(queries.lock_leased_jobs, tokens=list(tokens))]
-
-    async def close_leases(self, tokens: Sequence[UUID]) -> None:
-        """Forget leases."""
-        await self.tx.execute(queries.close_leases, tokens=list(tokens))
 
     async def lock(self, keys: Sequence[JobKey]) -> Sequence[tuple[Job, tuple[Attempt, ...]]]:
         """Return these jobs, locked, with their attempts."""

@@ -8,10 +8,7 @@ from uuid import UUID
 from chassis.database import Database
 from chassis.outbox import Outbox
 from executor.application.ports import DueScope, TakeOrder
-from executor.domain.change import Fact, Note
-from executor.domain.job import Job, Lane, NewJob, Scope, TakenJob
-from executor.domain.words import FactType, JobState, Reason
-from executor.infrastructure.content import encode
+from executor.domain.job import Job, Scope, TakenJob
 from executor.infrastructure.counting import canary_rooms
 from executor.infrastructure.ledger import Ledger, queries
 from executor.infrastructure.parcels import Telling
@@ -22,7 +19,7 @@ RAMP_CLAIM = 0.1  # seconds; what ramps up claims a free lane no further ahead: 
 
 
 class Work(Ledger):
-    """One transaction of a loop or a call: takes, holds, settles, rescues and accepts."""
+    """One transaction of a loop: takes, holds, settles and rescues."""
 
     provider_override: str | None = None
 
@@ -73,39 +70,6 @@ class Work(Ledger):
         """Return the seconds until a lease or an approval lapses."""
         row = await self.tx.fetch_one(queries.next_upkeep)
         return None if row is None else row.due_in
-
-    async def keep_lanes(self, lanes: Sequence[Lane]) -> None:
-        """Keep the newest version of each lane; lanes that are known already cost no write."""
-        names: dict[str, object] = {
-            "organization_ids": [lane.organization_id for lane in lanes],
-            "instance_ids": [lane.instance_id for lane in lanes],
-            "versions": [lane.version for lane in lanes],
-        }
-        if not await self.tx.fetch(queries.list_newer_lanes, **names):
-            return
-        await self.tx.execute(
-            queries.upsert_lanes,
-            **names,
-            providers=[lane.provider for lane in lanes],
-            provider_accounts=[lane.provider_account for lane in lanes],
-            gaps=[lane.gap for lane in lanes],
-            bursts=[lane.burst for lane in lanes],
-        )
-
-    async def insert(self, jobs: Sequence[NewJob], *, at: datetime) -> int:
-        """Insert new jobs, revive returned ones, cancel what has a tombstone; return how many were taken."""
-        ordered = sorted(jobs, key=lambda job: (job.organization_id, job.intent_id))
-        rows = await self.tx.fetch(queries.insert_jobs, **_columns(ordered))
-        canceled = {(row.organization_id, row.intent_id): row for row in rows if row.state == JobState.CANCELED}
-        telling = Telling()
-        for job in ordered if canceled else ():
-            row = canceled.get((job.organization_id, job.intent_id))
-            if row is not None:
-                note = Note(note=row.reason)
-                fact = Fact(type=FactType.CANCELED, at=at, reason=Reason.CANCELED, actor=row.actor, detail=note)
-                telling.fact(_canceled(job, at), fact, sequence=job.sequence)
-        self.tell(telling)
-        return len(rows)
 
 
 class PostgresQueue:
@@ -163,53 +127,3 @@ def _scopes(scopes: Sequence[Scope]) -> dict[str, object]:
         "instance_ids": [scope.instance_id for scope in scopes],
         "campaign_ids": [scope.campaign_id for scope in scopes],
     }
-
-
-def _columns(jobs: Sequence[NewJob]) -> dict[str, object]:
-    return {
-        "organization_ids": [job.organization_id for job in jobs],
-        "intent_ids": [job.intent_id for job in jobs],
-        "decision_numbers": [job.decision_number for job in jobs],
-        "sequences": [job.sequence for job in jobs],
-        "instance_ids": [job.instance_id for job in jobs],
-        "campaign_ids": [job.campaign_id for job in jobs],
-        "categories": [job.category for job in jobs],
-        "recipients": [job.recipient for job in jobs],
-        "recipient_ids": [job.recipient_id for job in jobs],
-        "contents": [encode(job.content) for job in jobs],
-        "submitteds_at": [job.submitted_at for job in jobs],
-        "approveds_at": [job.approved_at for job in jobs],
-        "approveds_until": [job.approved_until for job in jobs],
-        "expire_times": [job.expire_time for job in jobs],
-        "nots_before": [job.not_before for job in jobs],
-        "retries_unknown": [job.retry_unknown for job in jobs],
-        "traceparents": [job.traceparent for job in jobs],
-    }
-
-
-def _canceled(job: NewJob, at: datetime) -> Job:
-    return Job(
-        organization_id=job.organization_id,
-        intent_id=job.intent_id,
-        decision_number=job.decision_number,
-        instance_id=job.instance_id,
-        campaign_id=job.campaign_id,
-        provider="",
-        state=JobState.CANCELED,
-        reason=Reason.CANCELED,
-        next_attempt_at=None,
-        held_by=(),
-        submitted_at=job.submitted_at,
-        approved_at=job.approved_at,
-        approved_until=job.approved_until,
-        expire_time=job.expire_time,
-        retry_unknown=job.retry_unknown,
-        traceparent=job.traceparent,
-        attempt=0,
-        tries=0,
-        lease_token=None,
-        taken_at=None,
-        control_version=0,
-        platform_version=0,
-        created_at=at,
-    )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.stores.executor.world import LANE, ORGANIZATION, World, new_job
 
+from chassis.database import Database
 from executor.application.operate import cancel_jobs
 from executor.application.ports_operations import Request
 from executor.domain.words import CancelOutcome
@@ -15,8 +16,14 @@ from kernel.ids import uuid7
 
 
 @pytest.fixture
-async def world(service_database) -> World:  # type: ignore[no-untyped-def]
-    return World.on(await service_database("executor"))
+async def database(service_database) -> Database:  # type: ignore[no-untyped-def]
+    found: Database = await service_database("executor")
+    return found
+
+
+@pytest.fixture
+async def world(database: Database) -> World:
+    return World.on(database)
 
 
 def request(reason: str = "wrong template") -> Request:
@@ -57,14 +64,24 @@ async def test_a_higher_decision_revives_nothing_else(world: World, state: str) 
     assert await world.state(job) == state
 
 
-async def test_lanes_keep_the_highest_version_in_whatever_order_they_come(world: World) -> None:
+async def test_lanes_keep_the_highest_version_in_whatever_order_they_come(database: Database, world: World) -> None:
     await world.accept(lanes=[replace(LANE, version=3, gap=3.0)])
     await world.accept(lanes=[replace(LANE, version=2, gap=2.0), replace(LANE, version=1, gap=1.0)])
     row = (await world.sql("SELECT version, gap_seconds FROM lane"))[0]
     assert tuple(row) == (3, 3.0)
     before = (await world.sql("SELECT xmin::text AS version FROM lane"))[0].version
     await world.accept(lanes=[replace(LANE, version=3, gap=3.0)])
+    await World.on(database).accept(lanes=[replace(LANE, version=2, gap=2.0)])
     assert (await world.sql("SELECT xmin::text AS version FROM lane"))[0].version == before, "no write for no news"
+
+
+async def test_a_lane_that_another_process_has_moved_on_is_not_moved_back(database: Database) -> None:
+    one, other = World.on(database), World.on(database)
+    await one.accept(lanes=[replace(LANE, version=3, gap=3.0)])
+    await other.accept(lanes=[replace(LANE, version=5, gap=5.0)])
+    await one.accept(lanes=[replace(LANE, version=4, gap=4.0)])
+    row = (await one.sql("SELECT version, gap_seconds FROM lane"))[0]
+    assert tuple(row) == (5, 5.0)
 
 
 async def test_a_cancel_that_comes_before_its_job_turns_it_into_canceled_on_arrival(world: World) -> None:

@@ -179,6 +179,23 @@ async def test_one_question_a_round_for_all_its_scopes(database: Database) -> No
     assert len(world.control.asked[0]) == 5
 
 
+async def test_a_round_that_left_nothing_puts_off_the_next_look(database: Database) -> None:
+    world = World.on(database, limits=Limits(per_lane=5))
+    world.control.ttl = 4.0
+    await world.accept(*(new_job() for _ in range(9)))
+    assert await world.dispatch.round() <= 0, "a full lane may have left some"
+    assert await world.dispatch.round() > 0.5, "the rest was fewer than could be taken"
+    assert set((await world.states()).values()) == {"SENDING"}
+
+
+@pytest.mark.parametrize("ramp", [0.5, 0.999])
+async def test_a_ramp_that_left_nothing_is_looked_at_again_at_once(database: Database, ramp: float) -> None:
+    world = World.on(database)
+    world.control.answer = lambda scope: Allowed(rate_factor=ramp, control_version=7)
+    await world.accept(new_job())
+    assert await world.dispatch.round() <= 0
+
+
 async def test_no_question_is_longer_than_what_control_answers(database: Database) -> None:
     world = World.on(database, limits=Limits(sends=2))
     await world.accept(*(new_job(campaign_id=f"c-{number}") for number in range(5)))

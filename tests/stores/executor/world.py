@@ -28,6 +28,7 @@ from executor.domain.revocations import Revocations
 from executor.domain.settling import RetryPolicy
 from executor.infrastructure.ledger import AUDIT, GATE_RETURNS, GATE_SIGNALS
 from executor.infrastructure.postgres import PostgresQueue
+from executor.infrastructure.postgres_arrivals import PostgresArrivals
 from kernel.clock import SystemClock
 from kernel.ids import uuid7
 from whatlead.audit.v1 import event_pb2
@@ -170,6 +171,7 @@ class World:
     database: Database
     outbox: Outbox
     queue: PostgresQueue
+    arrivals: PostgresArrivals
     told: Told
     control: FakeControl
     provider: FakeProvider
@@ -224,6 +226,7 @@ class World:
             database=database,
             outbox=outbox,
             queue=queue,
+            arrivals=PostgresArrivals(database, outbox),
             told=told,
             control=control,
             provider=fake,  # type: ignore[arg-type]
@@ -240,7 +243,7 @@ class World:
     async def accept(self, *jobs: NewJob, lanes: Sequence[Lane] = (LANE,)) -> int:
         """Hand jobs over, as the gate does."""
         return await accept_jobs(
-            lanes, jobs, begin=self.queue.begin, dispatch=self.dispatch.wake, upkeep=self.upkeep_wake, clock=self.clock
+            lanes, jobs, arrivals=self.arrivals, dispatch=self.dispatch.wake, upkeep=self.upkeep_wake, clock=self.clock
         )
 
     @asynccontextmanager

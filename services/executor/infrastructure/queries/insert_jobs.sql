@@ -1,5 +1,6 @@
--- Take over approved intents. A tombstone turns a new one into CANCELED; a higher decision number revives a RETURNED one;
--- anything else that is there already stays as it is. The share lock on tombstones makes cancellations wait, so that none
+-- Take over approved intents. A tombstone turns a new one into CANCELED, if `buried` asks for those: there is an event to
+-- be told then, in the same transaction. Otherwise they are left out, and answered. A higher decision number revives a
+-- RETURNED one; anything else that is there already stays as it is. The share lock on tombstones makes cancellations wait, so that none
 -- is lost between its look at the jobs and its tombstone. What is canceled needs no recipient and no content.
 WITH given AS MATERIALIZED (
   SELECT
@@ -114,6 +115,8 @@ taken AS (
   LEFT JOIN canceled
     ON canceled.organization_id = given.organization_id
     AND canceled.intent_id = given.intent_id
+  WHERE canceled.intent_id IS NULL
+    OR :buried
   ON CONFLICT (organization_id, intent_id) DO UPDATE
   SET
     instance_id = excluded.instance_id,
@@ -134,8 +137,16 @@ taken AS (
     AND job.decision_number < excluded.decision_number
   RETURNING job.organization_id, job.intent_id, job.state
 )
-SELECT taken.organization_id, taken.intent_id, taken.state, canceled.reason, canceled.actor
-FROM taken
+SELECT
+  counted.taken,
+  canceled.organization_id,
+  canceled.intent_id,
+  taken.state,
+  canceled.reason,
+  canceled.actor
+FROM (SELECT count(*) AS taken FROM taken) AS counted
 LEFT JOIN canceled
-  ON canceled.organization_id = taken.organization_id
-  AND canceled.intent_id = taken.intent_id
+  ON true
+LEFT JOIN taken
+  ON taken.organization_id = canceled.organization_id
+  AND taken.intent_id = canceled.intent_id

@@ -1,4 +1,5 @@
 -- Move jobs, each from exactly the state, attempt and lease it was read with, and keep what is known of their attempts.
+-- Leases whose jobs have all moved on are forgotten.
 -- WhatsApp's ids of messages hold the number: a forgotten job takes none any more.
 -- Answers the changes that were taken, by their place in the batch.
 WITH change AS MATERIALIZED (
@@ -148,6 +149,10 @@ kept AS (
     provider_message_id = excluded.provider_message_id,
     delivery = excluded.delivery,
     contradiction = excluded.contradiction
+),
+closed AS (
+  DELETE FROM lease
+  WHERE lease.token = ANY (CAST(:closing AS uuid[]))
 )
 SELECT moved.place, moved.sequence, moved.next_attempt_at
 FROM moved
