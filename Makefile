@@ -29,8 +29,9 @@ protos: .venv/dev  ## generate libs/whatlead from protos/
 	@$(BIN)/buf format -w --path protos/whatlead
 	@$(BIN)/python tests/check_contracts.py --write
 
-bench: .venv/dev  ## measure, beside other queues and on a log of a million events; figures go to build/*.json
+bench: .venv/dev  ## measure, beside other queues, with work waiting and on a log of a million events; into build/*.json
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench --only waiting --runs 1
 	@$(BIN)/python -m tests.bench.volume 1
 
 faults: .venv/dev  ## pause 500 times under faults, try every mutant, and report in docs/kill-switch.md

@@ -1,13 +1,14 @@
 """Measure governed messages beside bare job queues on one PostgreSQL server, run after run in another order.
 
-Prints a table of medians and ranges, and writes build/bench.json. Ends by itself.
+Prints tables of medians and ranges, and writes build/bench.json (build/bench-NAMES.json with `--only NAMES`). Ends by
+itself; the status is 1 if something could not be measured, as when a message was lost.
 """
 
 import argparse
+import asyncio
 import json
 import shutil
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, replace
@@ -17,7 +18,17 @@ from pathlib import Path
 import asyncpg
 import uvloop
 from rich.console import Console
-from tests.bench import checks, governed, latency, peers, peers_pgqueuer, peers_procrastinate, report, waiting
+from tests.bench import (
+    checks,
+    governed,
+    latency,
+    peers,
+    peers_pgqueuer,
+    peers_procrastinate,
+    report,
+    slow_provider,
+    waiting,
+)
 from tests.bench.loads import FULL, QUICK, Loads
 from tests.bench.machine import commit, machine, versions
 from tests.bench.samples import Sample, Unfinished
@@ -32,7 +43,7 @@ _ROOT = Path(__file__).parents[2]
 _SECONDS_A_RUN = 520
 _MESSAGE_CHARACTERS = 600
 _PEERS = {peers_pgqueuer.NAME: peers_pgqueuer.opened, peers_procrastinate.NAME: peers_procrastinate.opened}
-_CONTESTANTS = (report.OURS, *_PEERS, waiting.NAME)
+_CONTESTANTS = (report.OURS, *_PEERS)
 
 
 class Bench:
@@ -47,21 +58,23 @@ class Bench:
 
     async def run(self, contestants: list[str], runs: int) -> None:
         """Measure each contestant once a run, beginning with another one each time."""
-        end = time.monotonic() + runs * _SECONDS_A_RUN
-        async with self._servers(contestants) as (postgres, system):
-            for number in range(runs):
-                if time.monotonic() > end:
-                    self._failed(f"only {number} of {runs} runs: they take longer than planned")
-                    return
-                for name in contestants[number % len(contestants) :] + contestants[: number % len(contestants)]:
-                    sys.stderr.write(f"run {number + 1} of {runs}: {name}\n")
-                    await self._settle(postgres)
-                    try:
-                        async for sample in self._contestant(name, postgres, system):
-                            self.samples.append(replace(sample, run=number + 1))
-                            sys.stderr.write(f"    {sample.measure}: {sample.value:,.4g}\n")
-                    except* (Unfinished, Failure, ProcessEnded, TimeoutError) as group:
-                        self._failed(f"{name}, run {number + 1}: {_leaves(group)}")
+        try:
+            async with asyncio.timeout(runs * _SECONDS_A_RUN), self._servers(contestants) as (postgres, system):
+                for number in range(runs):
+                    for name in contestants[number % len(contestants) :] + contestants[: number % len(contestants)]:
+                        sys.stderr.write(f"run {number + 1} of {runs}: {name}\n")
+                        await self._settle(postgres)
+                        await self._run(number + 1, name, postgres, system)
+        except TimeoutError:
+            self._failed(f"not all of {runs} runs: they take longer than planned")
+
+    async def _run(self, number: int, name: str, postgres: EmbeddedPostgres, system: System | None) -> None:
+        try:
+            async for sample in self._contestant(name, postgres, system):
+                self.samples.append(replace(sample, run=number))
+                sys.stderr.write(f"    {sample.measure}: {sample.value:,.4g}\n")
+        except* (Unfinished, Failure, ProcessEnded, TimeoutError) as group:
+            self._failed(f"{name}, run {number}: {_leaves(group)}")
 
     @asynccontextmanager
     async def _servers(self, contestants: list[str]) -> AsyncIterator[tuple[EmbeddedPostgres, System | None]]:
@@ -86,6 +99,9 @@ class Bench:
             async with _PEERS[name](postgres.url(database=f"bench_{name}")) as peer:
                 async for sample in peers.measure(peer, self._loads, self._folder, postgres.pid or 0):
                     yield sample
+                if name == peers_pgqueuer.NAME:
+                    async for sample in peers.measure_delayed(peer, self._loads, self._folder, postgres.pid or 0):
+                        yield sample
             return
         async with governed.working(system) as stubs:
             for figures in (
@@ -95,6 +111,8 @@ class Bench:
             ):
                 async for sample in figures:
                     yield sample
+        async for sample in slow_provider.measure(system, self._loads):
+            yield sample
 
     async def _settle(self, postgres: EmbeddedPostgres) -> None:
         """Write out what the contestant before has left to be written."""
@@ -121,10 +139,14 @@ def _leaves(error: BaseException) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, help="how often each is measured (3; 6 for figures to be kept)")
-    parser.add_argument("--quick", action="store_true", help="one run with small loads, about a minute")
+    parser.add_argument("--runs", type=int, help="how often each is measured (6, or 1 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="small loads, about a minute")
     parser.add_argument(
-        "--only", choices=_CONTESTANTS, nargs="+", default=list(_CONTESTANTS), help="leave the others out"
+        "--only",
+        choices=(*_CONTESTANTS, waiting.NAME),
+        nargs="+",
+        default=list(_CONTESTANTS),
+        help=f"leave the others out, or measure {waiting.NAME}, which is long and stands beside nothing",
     )
     return parser.parse_args()
 
@@ -132,7 +154,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure, print, write; the status is 1 if something could not be measured."""
     arguments = _arguments()
-    loads, runs = QUICK if arguments.quick else FULL, arguments.runs or (1 if arguments.quick else 3)
+    loads, runs = QUICK if arguments.quick else FULL, arguments.runs or (1 if arguments.quick else 6)
     folder = _ROOT / "build" / "bench"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -151,11 +173,11 @@ def main() -> int:
         "failures": bench.failures,
         **report.data(bench.samples),
     }
-    (_ROOT / "build" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
+    file = "bench.json" if arguments.only == list(_CONTESTANTS) else f"bench-{'-'.join(arguments.only)}.json"
+    (_ROOT / "build" / file).write_text(json.dumps(result, indent=2) + "\n")
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(report.table(bench.samples, f"medians, least and most of {runs} alternating runs"))
-    if (parts := report.parts_table(bench.samples)).row_count:
-        console.print(parts)
+    for table in report.tables(bench.samples, runs):
+        console.print(table)
     for failure in bench.failures:
         console.print(f"not measured: {failure}", markup=False)
     return 1 if bench.failures else 0

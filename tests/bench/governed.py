@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from itertools import count
 from uuid import uuid4
 
+from tests.bench.figures import memory, timed
 from tests.bench.loads import Loads
-from tests.bench.processor_time import Processes, used_per_message
+from tests.bench.processor_time import Processes
 from tests.bench.report import OURS
 from tests.bench.samples import Measure, Sample, Unfinished
 from tests.bench.traffic import in_flight, looks
@@ -72,9 +73,10 @@ async def _provision(stubs: Clients) -> None:
 
 
 def processes(system: System) -> Processes:
-    """Name the processes whose time and memory count."""
+    """Name the processes whose time and memory count: the provider's is asked nothing."""
     return Processes(
-        named={name: process.pid for name, process in system.processes.items()}, postgres=system.postgres.pid or 0
+        named={name: process.pid for name, process in system.processes.items() if name != "simulator"},
+        postgres=system.postgres.pid or 0,
     )
 
 
@@ -142,21 +144,16 @@ async def submit_single(stubs: Clients, campaign: str, messages: int, loads: Loa
 
 
 async def measure(system: System, stubs: Clients, loads: Loads) -> AsyncIterator[Sample]:
-    """Yield throughput and processor time of one run, in bulk and one by one."""
+    """Yield throughput, processor time and memory of one run, in bulk and one by one."""
     counted = processes(system)
     await submit_bulk(stubs, new_campaign(), loads.warm_up, loads)
     begin, others = time.perf_counter(), counted.others()
-    for figure, processor, messages, submit in (
-        (Measure.BULK, Measure.BULK_PROCESSOR, loads.bulk, submit_bulk),
-        (Measure.SINGLE, Measure.SINGLE_PROCESSOR, loads.single, submit_single),
-    ):
-        before, start = counted.seconds(), time.perf_counter()
-        await submit(stubs, new_campaign(), messages, loads)
-        seconds = time.perf_counter() - start
-        used = used_per_message(before, counted.seconds(), messages)
-        yield Sample(contestant=OURS, measure=figure, value=messages / seconds)
-        yield Sample(contestant=OURS, measure=processor, value=sum(used.values()) / 1000, parts=used)
+    submitted = submit_bulk(stubs, new_campaign(), loads.bulk, loads)
+    for sample in await timed(OURS, counted, loads.bulk, submitted, Measure.BULK, Measure.BULK_PROCESSOR):
+        yield sample
+    yield memory(OURS, counted)
+    submitted = submit_single(stubs, new_campaign(), loads.single, loads)
+    for sample in await timed(OURS, counted, loads.single, submitted, Measure.SINGLE, Measure.SINGLE_PROCESSOR):
+        yield sample
     share = (counted.others() - others) / (time.perf_counter() - begin)
     yield Sample(contestant=OURS, measure=Measure.OTHERS, value=share)
-    memory = counted.resident_megabytes()
-    yield Sample(contestant=OURS, measure=Measure.MEMORY, value=max(memory.values()), parts=memory)

@@ -17,6 +17,7 @@ class Loads:
     singles_in_flight: int
     steady_rate: int
     steady_seconds: int
+    delayed: int
     check_scopes: int
     checks_in_flight: int
     check_seconds: int
@@ -36,6 +37,7 @@ FULL = Loads(
     singles_in_flight=50,
     steady_rate=50,
     steady_seconds=12,
+    delayed=20_000,
     check_scopes=200,
     checks_in_flight=4,
     check_seconds=4,
@@ -55,6 +57,7 @@ QUICK = Loads(
     singles_in_flight=50,
     steady_rate=50,
     steady_seconds=4,
+    delayed=3_000,
     check_scopes=200,
     checks_in_flight=4,
     check_seconds=2,

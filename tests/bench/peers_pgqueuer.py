@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
 import uvloop
@@ -65,14 +64,17 @@ async def consume(url: str, consumer: Consumer) -> None:
 
     @queue.entrypoint(_ENTRYPOINT)
     async def noop(job: Job) -> None:
-        consumer.run_job(job.payload or b"-")
+        await consumer.run_job(job.payload or b"-")
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, queue.shutdown.set)
     consumer.ready()
-    await queue.run(batch_size=_BATCH)
+    if consumer.places:  # pgqueuer wants batches of at most half of them
+        await queue.run(batch_size=consumer.places // 2, max_concurrent_tasks=consumer.places)
+    else:
+        await queue.run(batch_size=_BATCH)
     consumer.close()
     await connection.close()
 
 
 if __name__ == "__main__":
-    uvloop.run(consume(os.environ["BENCH_DATABASE_URL"], Consumer(Path(os.environ["BENCH_RESULTS"]))))
+    uvloop.run(consume(os.environ["BENCH_DATABASE_URL"], Consumer.of_environment()))

@@ -7,7 +7,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import procrastinate
 from tests.bench.peers import Consumer
@@ -64,7 +63,7 @@ async def consume(url: str, consumer: Consumer) -> None:
 
     @app.task(name=_TASK)
     async def noop(job: str) -> None:
-        consumer.run_job(job)
+        await consumer.run_job(job)
 
     async with app.open_async():
         consumer.ready()
@@ -75,4 +74,4 @@ async def consume(url: str, consumer: Consumer) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(consume(os.environ["BENCH_DATABASE_URL"], Consumer(Path(os.environ["BENCH_RESULTS"]))))
+    asyncio.run(consume(os.environ["BENCH_DATABASE_URL"], Consumer.of_environment()))

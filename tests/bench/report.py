@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from rich.table import Table
-from tests.bench.samples import Measure, Sample
+from tests.bench.delay import LEAST_SECONDS, MOST_A_SECOND, MOST_SECONDS, SLOTS
+from tests.bench.samples import DELAYED, Measure, Sample
 
 OURS = "whatlead"
-_OF_PROCESSOR = (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR, Measure.STEADY_PROCESSOR)
+_OF_PROCESSOR = (Measure.BULK_PROCESSOR, Measure.SINGLE_PROCESSOR, Measure.STEADY_PROCESSOR, Measure.DELAYED_PROCESSOR)
 _OF_WAITING = (Measure.WAITING_GATE, Measure.WAITING_EXECUTOR, Measure.WAITING_RATE)
 
 
@@ -48,15 +49,30 @@ def ratio(samples: Sequence[Sample], measure: Measure, peer: str) -> Spread | No
     return Spread(values=values) if values else None
 
 
-def table(samples: Sequence[Sample], title: str) -> Table:
-    """Show medians and ranges, and what ours is of each peer's."""
-    contestants = _contestants(samples)
+def tables(samples: Sequence[Sample], runs: int) -> list[Table]:
+    """Show medians and ranges and what ours is of each peer's; a slow provider's apart; where time and memory go."""
+    runs_of = f"medians, least and most of {runs} alternating runs"
+    delayed = (
+        f"the same with a provider that takes {LEAST_SECONDS * 1000:.0f} to {MOST_SECONDS * 1000:.0f} ms"
+        f" and {SLOTS} at a time, {MOST_A_SECOND:,.0f}/s at most"
+    )
+    shown = [
+        _table(samples, runs_of, [measure for measure in Measure if measure not in DELAYED]),
+        _table(samples, delayed, DELAYED),
+        _parts_table(samples, "CPU µs a message, by process", _OF_PROCESSOR),
+        _parts_table(samples, "resident memory after the bulk, MB, by process", (Measure.MEMORY,)),
+    ]
+    return [table for table in shown if table.row_count]
+
+
+def _table(samples: Sequence[Sample], title: str, measures: Sequence[Measure]) -> Table:
+    contestants = _contestants([sample for sample in samples if sample.measure in measures])
     peers = [name for name in contestants if name != OURS] if OURS in contestants else []
     shown = Table(title=title, title_justify="left")
     shown.add_column("")
     for name in (*contestants, *(f"of {peer}" for peer in peers)):
         shown.add_column(name, justify="right")
-    for measure in Measure:
+    for measure in measures:
         cells = [spread(samples, measure, name) for name in contestants]
         cells += [ratio(samples, measure, peer) for peer in peers]
         if any(cells):
@@ -64,13 +80,13 @@ def table(samples: Sequence[Sample], title: str) -> Table:
     return shown
 
 
-def parts_table(samples: Sequence[Sample]) -> Table:
-    """Show where the processor time of a message goes, in microseconds, as medians over the runs."""
-    shown = Table(title="CPU µs a message, by process", title_justify="left")
+def _parts_table(samples: Sequence[Sample], title: str, measures: Sequence[Measure]) -> Table:
+    """Show medians over the runs."""
+    shown = Table(title=title, title_justify="left")
     for column in ("", "in all", "of which"):
         shown.add_column(column)
     for name in _contestants(samples):
-        for measure in _OF_PROCESSOR:
+        for measure in measures:
             parts = median_parts(samples, measure, name)
             if parts:
                 named = " · ".join(f"{part} {_shown(value)}" for part, value in parts.items() if value >= 0.1)
@@ -96,6 +112,7 @@ def data(samples: Sequence[Sample]) -> dict[str, object]:
         "microseconds_by_process": {
             m.name.lower(): {c: parts[m, c] for c in contestants if parts[m, c]} for m in _OF_PROCESSOR
         },
+        "megabytes_by_process": {c: parts[Measure.MEMORY, c] for c in contestants if parts[Measure.MEMORY, c]},
         "of_waiting": {m.name.lower(): parts[m, OURS] for m in _OF_WAITING if parts.get((m, OURS))},
     }
 

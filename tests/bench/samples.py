@@ -16,13 +16,18 @@ class Measure(StrEnum):
     SINGLE_PROCESSOR = "one by one: CPU s per 1,000 messages"
     STEADY_PROCESSOR = "at 50/s: CPU s per 1,000 messages"
     OTHERS = "meanwhile taken by everything else: cores"
-    MEMORY = "resident memory of the largest service: MB"
+    MEMORY = "resident memory after the bulk, without PostgreSQL: MB"
     CHECK_CALLS = "control checks: calls/s"
     CHECK_MESSAGES = "control checks: messages/s"
+    DELAYED = "bulk with a slow provider: messages/s"
+    DELAYED_PROCESSOR = "bulk with a slow provider: CPU s per 1,000 messages"
     WAITING_GATE = "a paused mass waits: gate and its PostgreSQL: % of a core"
     WAITING_EXECUTOR = "a paused mass waits: executor and its PostgreSQL: % of a core"
     WAITING_RATE = "a paused mass waits: another campaign's rate, of that without it"
     WAITING_RESUME = "a paused mass is resumed: s to the first send"
+
+
+DELAYED = (Measure.DELAYED, Measure.DELAYED_PROCESSOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
