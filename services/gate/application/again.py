@@ -1,6 +1,6 @@
 """Decide accepted intents again: those that come due, and those that came back. Knows not why they were chosen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gate.application.judging import Bench, give_back, is_silent, wait_of
@@ -21,14 +21,13 @@ class DecidedAgain:
     waits: Sequence[Wait]
 
 
-async def scopes_to_ask(asked: Sequence[Asked], store: Store) -> set[Scope]:
+async def scopes_to_ask(asked: Iterable[Asked], store: Store) -> set[Scope]:
     """Return what control has to be asked about intents, once each."""
-    choosing = sorted({one.organization_id for one in asked if not one.instance_id})
+    alike = set(asked)
+    choosing = sorted({one.organization_id for one in alike if not one.instance_id})
     instances = await store.instance_ids(choosing) if choosing else {}
     scopes: set[Scope] = set()
-    for organization_id, campaign_id, instance_id in {
-        (one.organization_id, one.campaign_id, one.instance_id) for one in asked
-    }:
+    for organization_id, campaign_id, instance_id in alike:
         candidates = [instance_id] if instance_id else instances.get(organization_id, ())
         scopes.update(scopes_of(organization_id, campaign_id, candidates))
     return scopes

@@ -39,14 +39,71 @@ class Bench:
     contents: Mapping[ContentKey, Sequence[UUID]]
     now: datetime
     accepted_contents: set[ContentKey] = field(default_factory=set)
+    _alike: dict[tuple[object, ...], Decision] = field(default_factory=dict)
 
     def judge(self, message: Message, held: Held | None = None) -> Decision:
         """Decide, and take the slot; give up the one held before unless it is kept."""
         organization = self.organizations[message.organization_id]
-        slot = held.standing.slot if held is not None else None
-        held_by = held.standing.instance_id if held is not None else ""
-        missed = slot is not None and slot.at + LATE < microseconds(self.now)
-        decision = decide(
+        suppressed, duplicate = self._known(message, new=held is None)
+        if held is None:
+            decision = self._first(organization, message, suppressed=suppressed, duplicate=duplicate)
+            slot = None
+        else:
+            slot = held.standing.slot
+            missed = slot is not None and slot.at + LATE < microseconds(self.now)
+            decision = self._decide(
+                organization,
+                message,
+                suppressed=suppressed,
+                duplicate=duplicate,
+                accepted=True,
+                slot=None if missed else slot,
+                held_by=held.standing.instance_id,
+            )
+            if is_silent(decision, held):
+                return decision
+            if slot is not None and decision.slot is not slot:
+                give_back(organization, held.standing.instance_id, slot)
+        if decision.slot is not None and decision.slot is not slot:
+            organization.instances[decision.instance_id].schedule.take(decision.slot)
+        if decision.outcome is not Outcome.BLOCKED and message.number_hash is not None:
+            self.accepted_contents.add((message.organization_id, message.number_hash, message.content_digest))
+        return decision
+
+    def _first(self, organization: Organization, message: Message, *, suppressed: bool, duplicate: bool) -> Decision:
+        """Decide a new intent; without limits those that are alike share one decision, which then says the same."""
+        if not (message.asked_instance_id and organization.policy.limitless):
+            return self._decide(organization, message, suppressed=suppressed, duplicate=duplicate)
+        alike = (
+            message.organization_id,
+            message.campaign_id,
+            message.asked_instance_id,
+            message.category,
+            message.utc_offset,
+            message.expire_time,
+            message.hold_if_paused,
+            message.number_hash is not None,
+            suppressed,
+            duplicate,
+        )
+        decision = self._alike.get(alike)
+        if decision is None:
+            decision = self._decide(organization, message, suppressed=suppressed, duplicate=duplicate)
+            self._alike[alike] = decision
+        return decision
+
+    def _decide(
+        self,
+        organization: Organization,
+        message: Message,
+        *,
+        suppressed: bool,
+        duplicate: bool,
+        accepted: bool = False,
+        slot: Slot | None = None,
+        held_by: str = "",
+    ) -> Decision:
+        return decide(
             Intent(
                 intent_id=message.intent_id,
                 organization_id=message.organization_id,
@@ -56,43 +113,31 @@ class Bench:
                 utc_offset=message.utc_offset,
                 expire_time=message.expire_time,
                 hold_if_paused=message.hold_if_paused,
-                accepted=held is not None,
+                accepted=accepted,
             ),
-            self._facts(organization, message, held, None if missed else slot, held_by),
+            Facts(
+                mobile=message.number_hash is not None,
+                suppressed=suppressed,
+                duplicate=duplicate,
+                policy=organization.policy,
+                policy_version=organization.policy_version,
+                controls=self.controls,
+                instances=candidates(organization, message.asked_instance_id),
+                held=slot,
+                held_by=held_by,
+            ),
             self.now,
         )
-        if held is not None and is_silent(decision, held):
-            return decision
-        if slot is not None and decision.slot is not slot:
-            give_back(organization, held_by, slot)
-        if decision.slot is not None and decision.slot is not slot:
-            organization.instances[decision.instance_id].schedule.take(decision.slot)
-        if decision.outcome is not Outcome.BLOCKED and message.number_hash is not None:
-            self.accepted_contents.add((message.organization_id, message.number_hash, message.content_digest))
-        return decision
 
-    def _facts(
-        self, organization: Organization, message: Message, held: Held | None, slot: Slot | None, held_by: str
-    ) -> Facts:
-        suppressed = duplicate = False
-        if message.number_hash is not None:
-            known = self.recipients.get((message.organization_id, message.number_hash))
-            suppressed = known is not None and known.suppressed
-            content = (message.organization_id, message.number_hash, message.content_digest)
-            duplicate = any(other != message.intent_id for other in self.contents.get(content, ())) or (
-                held is None and content in self.accepted_contents
-            )
-        return Facts(
-            mobile=message.number_hash is not None,
-            suppressed=suppressed,
-            duplicate=duplicate,
-            policy=organization.policy,
-            policy_version=organization.policy_version,
-            controls=self.controls,
-            instances=candidates(organization, message.asked_instance_id),
-            held=slot,
-            held_by=held_by,
-        )
+    def _known(self, message: Message, *, new: bool) -> tuple[bool, bool]:
+        """Tell whether the recipient asked to stop, and whether they have, or in this batch get, the same content."""
+        if message.number_hash is None:
+            return False, False
+        recipient = self.recipients.get((message.organization_id, message.number_hash))
+        content = (message.organization_id, message.number_hash, message.content_digest)
+        found = self.contents.get(content, ())
+        duplicate = any(other != message.intent_id for other in found) if found else False
+        return recipient is not None and recipient.suppressed, duplicate or (new and content in self.accepted_contents)
 
 
 def candidates(organization: Organization, asked_instance_id: str) -> Sequence[Instance]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from gate.application.messages import Ending, Held, Recorded, Verdict, Wait
@@ -41,8 +41,7 @@ class Replay:
     recorded: Recorded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(NamedTuple):
     """What control is asked about for one intent; an empty instance stands for all of the organization."""
 
     organization_id: str

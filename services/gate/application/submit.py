@@ -80,14 +80,7 @@ async def submit(
 async def scopes_of_items(items: Sequence[Item], store: Store) -> set[Scope]:
     """Return what control has to be asked, once each; for intents that name no instance, about all that there are."""
     return await scopes_to_ask(
-        [
-            Asked(
-                organization_id=item.submission.organization_id,
-                campaign_id=item.new.campaign_id,
-                instance_id=item.new.instance_id,
-            )
-            for item in items
-        ],
+        {Asked(item.submission.organization_id, item.new.campaign_id, item.new.instance_id) for item in items},
         store,
     )
 
@@ -104,13 +97,19 @@ async def _decide(
     bench = await load_bench(tx, items, organizations, controls, now, known=seen)
     results: list[Result] = []
     verdicts: list[Verdict] = []
+    recorded: dict[tuple[str, int], Recorded] = {}
     intent_ids = batch_ids(now, len(items))
     for item in items:
         earlier = seen.get(item.request)
         if earlier is not None:
             results.append(_replayed(item.new, earlier))
             continue
-        verdict = _judged(item, next(intent_ids), bench)
+        message = message_of(item, next(intent_ids), bench.recipients, now)
+        decision = bench.judge(message)
+        told = item.submission.subject, id(decision)
+        if told not in recorded:
+            recorded[told] = Recorded(number=1, decided_by=item.submission.subject, decision=decision)
+        verdict = Verdict(message=message, sequence=1, recorded=recorded[told])
         verdicts.append(verdict)
         results.append(Submitted(intent_id=verdict.message.intent_id, recorded=verdict.recorded, replayed=False))
         seen[item.request] = Replay(
@@ -159,13 +158,6 @@ def _replayed(new: NewIntent, earlier: Replay) -> Result:
             "this request id came before with other content; use a new one for new content",
         )
     return Submitted(intent_id=earlier.intent_id, recorded=earlier.recorded, replayed=True)
-
-
-def _judged(item: Item, intent_id: UUID, bench: Bench) -> Verdict:
-    message = message_of(item, intent_id, bench.recipients, bench.now)
-    decision = bench.judge(message)
-    recorded = Recorded(number=1, decided_by=item.submission.subject, decision=decision)
-    return Verdict(message=message, sequence=1, recorded=recorded)
 
 
 def message_of(

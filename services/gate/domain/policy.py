@@ -60,6 +60,11 @@ class Policy:
         if not self.cooldown_steps:
             raise ValueError("there is at least one cooldown step")
 
+    @property
+    def limitless(self) -> bool:
+        """Tell whether what was sent before has no say in what may be sent next."""
+        return self.pace is None and self.hourly_cap is None and self.daily_cap is None
+
 
 # What senders practise against blocks of unofficial and new numbers, gathered November 2026; never a promise:
 # a gap of about 5 to 30 s at random, about 80 an hour and 500 a day for a number past its warm-up.

@@ -1,6 +1,7 @@
 """GateService: submit, evaluate, read, count and cancel intents; take back what the executor returns."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -20,11 +21,12 @@ from gate.grpc_api.intake import Intake
 from gate.grpc_api.translation import (
     CANCEL_TO_PROTO,
     STATE_FROM_PROTO,
+    answer,
     decision_to_proto,
     returned_from_proto,
-    submitted_to_proto,
     view_to_proto,
 )
+from gate.infrastructure.once import Once
 from gate.infrastructure.reading import LAST_INTENT, IntentFilter, IntentReads
 from kernel.errors import Failure, not_found
 from whatlead.error.v1 import error_pb2
@@ -71,7 +73,9 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         if isinstance(result, Failure):
             raise result
         note(intent_id=str(result.intent_id), outcome=result.recorded.decision.outcome)
-        return gate_pb2.SubmitIntentResponse(submitted=submitted_to_proto(result))
+        response = gate_pb2.SubmitIntentResponse()
+        answer(response.submitted, result, decision_to_proto(result.recorded, with_rules=False))
+        return response
 
     async def SubmitIntents(  # noqa: N802
         self, request: gate_pb2.SubmitIntentsRequest, context: Context
@@ -86,7 +90,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         decided = iter(await self._submit(_submission(valid)) if valid else ())
         results = [item if isinstance(item, Failure) else next(decided) for item in taken]
         note(items=len(results), refused=sum(isinstance(result, Failure) for result in results))
-        return gate_pb2.SubmitIntentsResponse(results=[_result(result) for result in results])
+        return _answers(results)
 
     async def EvaluateIntent(  # noqa: N802
         self, request: gate_pb2.EvaluateIntentRequest, context: Context
@@ -200,7 +204,12 @@ def _submission(intents: Sequence[NewIntent]) -> Submission:
     )
 
 
-def _result(result: Result) -> gate_pb2.SubmitResult:
-    if isinstance(result, Failure):
-        return gate_pb2.SubmitResult(error=to_status(result))
-    return gate_pb2.SubmitResult(submitted=submitted_to_proto(result))
+def _answers(results: Iterable[Result]) -> gate_pb2.SubmitIntentsResponse:
+    decision_of = Once(partial(decision_to_proto, with_rules=False))
+    response = gate_pb2.SubmitIntentsResponse()
+    for result in results:
+        if isinstance(result, Failure):
+            response.results.add(error=to_status(result))
+        else:
+            answer(response.results.add().submitted, result, decision_of(result.recorded))
+    return response

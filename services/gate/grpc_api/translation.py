@@ -66,13 +66,11 @@ def _rule(result: RuleResult) -> intent_pb2.RuleResult:
     )
 
 
-def submitted_to_proto(submitted: Submitted) -> gate_pb2.SubmittedIntent:
-    """Return the answer for an accepted intent."""
-    return gate_pb2.SubmittedIntent(
-        intent_id=str(submitted.intent_id),
-        decision=decision_to_proto(submitted.recorded, with_rules=False),
-        replayed=submitted.replayed,
-    )
+def answer(into: gate_pb2.SubmittedIntent, submitted: Submitted, decision: intent_pb2.Decision) -> None:
+    """Write the answer for an accepted intent; `decision` is its decision without the rules."""
+    into.intent_id = str(submitted.intent_id)
+    into.decision.CopyFrom(decision)
+    into.replayed = submitted.replayed
 
 
 def view_to_proto(view: View, *, with_rules: bool) -> intent_pb2.MessageIntent:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from chassis.outbox import PostingTransaction
 from gate.application.messages import Ending, Held, Verdict, Wait
@@ -37,7 +37,6 @@ class PostgresDeciding(PostgresFacts):
             queries.find_or_make_recipients,
             organization_ids=[organization_id for organization_id, _ in keys],
             number_hashes=[number_hash for _, number_hash in keys],
-            recipient_ids=[uuid4() for _ in keys],
         )
         return recipients_of(found)
 
@@ -55,7 +54,7 @@ class PostgresDeciding(PostgresFacts):
         return [(row.organization_id, row.intent_id) for row in found]
 
     async def insert(self, verdicts: Sequence[Verdict], waits: Sequence[Wait]) -> None:
-        await self.tx.copy("intent", rows.INTENT_COLUMNS, [rows.intent_record(verdict) for verdict in verdicts])
+        await self.tx.copy("intent", rows.INTENT_COLUMNS, rows.intent_records(verdicts))
         if waits:
             await self.keep_waiting(waits)
 
@@ -64,7 +63,7 @@ class PostgresDeciding(PostgresFacts):
             return
         intents = [(verdict.message.organization_id, verdict.message.intent_id) for verdict in verdicts]
         await self.tx.execute(queries.keep_past_decisions, **_keys(intents))
-        columns = dict(zip(rows.INTENT_COLUMNS, zip(*map(rows.intent_record, verdicts), strict=True), strict=True))
+        columns = dict(zip(rows.INTENT_COLUMNS, zip(*rows.intent_records(verdicts), strict=True), strict=True))
         await self.tx.execute(
             queries.update_intents,
             **{f"{name}s": list(columns[name]) for name in _CHANGING},

@@ -40,14 +40,18 @@ class Handover:
         lanes: Mapping[tuple[str, str], LaneFacts],
     ) -> None:
         """Post an event for each verdict, and a job for each approval with the lanes that the jobs need."""
-        self.tell_events(tx, (wire.decision_event(verdict) for verdict in verdicts))
+        self._post_events(tx, wire.decision_events(verdicts))
         approved = [verdict for verdict in verdicts if verdict.recorded.decision.outcome is Outcome.APPROVED]
         used = {(verdict.message.organization_id, verdict.recorded.decision.instance_id) for verdict in approved}
         needed = self.lanes(
             (organizations[organization_id], instance_id, lanes[organization_id, instance_id])
             for organization_id, instance_id in sorted(used)
         )
-        jobs = (self._job(verdict, organizations[verdict.message.organization_id]) for verdict in approved)
+        jobs = wire.approved_jobs(
+            approved,
+            content_of=lambda message: self.vault.unseal(message.organization_id, message.sealed),
+            policy_of=lambda message: organizations[message.organization_id].policy,
+        )
         for payload, items in wire.joined(jobs, most_bytes=_MOST_BYTES, most_items=MOST_JOBS):
             tx.post(EXECUTOR, needed + payload, items)
 
@@ -57,7 +61,9 @@ class Handover:
 
     def tell_events(self, tx: PostingTransaction, events: Iterable[event_pb2.OperationalEvent]) -> None:
         """Post events."""
-        items = map(wire.as_event, events)
+        self._post_events(tx, map(wire.as_event, events))
+
+    def _post_events(self, tx: PostingTransaction, items: Iterable[bytes]) -> None:
         for payload, count in wire.joined(items, most_bytes=_MOST_BYTES, most_items=MOST_EVENTS):
             tx.post(AUDIT, payload, count)
 
@@ -82,7 +88,3 @@ class Handover:
                 for organization, instance_id, facts in lanes
             ]
         ).SerializeToString()
-
-    def _job(self, verdict: Verdict, organization: Organization) -> bytes:
-        content = self.vault.unseal(verdict.message.organization_id, verdict.message.sealed)
-        return wire.as_job(wire.approved_job(verdict, content=content, policy=organization.policy))

@@ -1,5 +1,6 @@
 """Translate between rows and what the use cases carry. Knows column names and no statement."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Row
@@ -9,6 +10,7 @@ from gate.domain.facts import Cooldown, Instance
 from gate.domain.schedule import Schedule, Slot
 from gate.domain.words import Category, IntentState, Outcome
 from gate.infrastructure import decision_format
+from gate.infrastructure.once import Once
 
 INTENT_COLUMNS = (
     "organization_id",
@@ -42,8 +44,14 @@ INTENT_COLUMNS = (
 )
 
 
-def intent_record(verdict: Verdict) -> tuple[object, ...]:
-    """Return the row of a new intent, in the order of INTENT_COLUMNS. What is blocked needs no content any more."""
+def intent_records(verdicts: Iterable[Verdict]) -> list[tuple[object, ...]]:
+    """Return the rows of intents, in the order of INTENT_COLUMNS."""
+    encoded = Once(decision_format.encode)
+    return [_intent_record(verdict, encoded(verdict.recorded)) for verdict in verdicts]
+
+
+def _intent_record(verdict: Verdict, document: bytes) -> tuple[object, ...]:
+    """Return the row of an intent. What is blocked needs no content any more."""
     message, decision, slot = verdict.message, verdict.recorded.decision, verdict.recorded.decision.slot
     return (
         message.organization_id,
@@ -73,7 +81,7 @@ def intent_record(verdict: Verdict) -> tuple[object, ...]:
         decision.outcome,
         decision.reason or "",
         decision.decided_at,
-        decision_format.encode(verdict.recorded),
+        document,
     )
 
 

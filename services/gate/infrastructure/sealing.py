@@ -17,7 +17,7 @@ class Vault:
     def __init__(self, key: bytes) -> None:
         if len(key) != 32:
             raise ValueError("the recipient key has 32 bytes")
-        self._number_key = hmac.digest(key, b"whatlead number hash", "sha256")
+        self._number_hash = hmac.new(hmac.digest(key, b"whatlead number hash", "sha256"), digestmod="sha256")
         self._content_key = hmac.digest(key, b"whatlead content hash", "sha256")
         # A campaign says the same to many people.
         self.digest_content = lru_cache(maxsize=4096)(self.hash_content)
@@ -25,8 +25,9 @@ class Vault:
 
     def hash_number(self, organization_id: str, canonical: str) -> bytes:
         """Return what a person's number is known by within an organization."""
-        text = f"{organization_id}\0{canonical}".encode()
-        return hmac.digest(self._number_key, text, "sha256")[:_HASH_BYTES]
+        keyed = self._number_hash.copy()
+        keyed.update(f"{organization_id}\0{canonical}".encode())
+        return keyed.digest()[:_HASH_BYTES]
 
     def hash_content(self, *parts: bytes) -> bytes:
         """Return what contents are compared by; no two lists of parts look alike."""

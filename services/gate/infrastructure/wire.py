@@ -4,7 +4,7 @@ Items are serialised one by one and joined as the repeated field of their reques
 What was sealed at submit is already the part of a job that holds number and content: messages merge by concatenation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -54,11 +54,6 @@ def as_event(event: event_pb2.OperationalEvent) -> bytes:
     return delimited(_EVENTS_TAG, event.SerializeToString())
 
 
-def as_job(job: bytes) -> bytes:
-    """Return a job as an item of AcceptJobsRequest."""
-    return delimited(_JOBS_TAG, job)
-
-
 @lru_cache(maxsize=4096)
 def stamp(moment: datetime | None) -> Timestamp | None:
     """Return a timestamp, exact to the microsecond, to be copied from: a batch has few moments and tells them often."""
@@ -93,6 +88,30 @@ def decision_event(verdict: Verdict) -> event_pb2.OperationalEvent:
         reason=decision.reason or "",
         decision=_detail(message, verdict.recorded, decision),
     )
+
+
+def decision_events(verdicts: Sequence[Verdict]) -> Iterator[bytes]:
+    """Yield the events of verdicts as items; one is built for all that are alike, and filled in for each."""
+    alike: dict[tuple[object, ...], event_pb2.OperationalEvent] = {}
+    for verdict in verdicts:
+        message = verdict.message
+        told = (
+            message.organization_id,
+            message.campaign_id,
+            message.traceparent,
+            message.submitted_at,
+            verdict.sequence,
+            id(verdict.recorded),
+        )
+        event = alike.get(told)
+        if event is None:
+            event = alike[told] = decision_event(verdict)
+        else:
+            event.event_id = str(uuid7())
+            event.aggregate_id = str(message.intent_id)
+            event.decision.reference = message.reference
+            event.decision.request_id = message.request_id
+        yield as_event(event)
 
 
 def _detail(message: Message, recorded: Recorded, decision: Decision) -> event_pb2.DecisionDetail:
@@ -139,10 +158,38 @@ def ending_event(ending: Ending, now: datetime) -> event_pb2.OperationalEvent:
     )
 
 
-def approved_job(verdict: Verdict, *, content: bytes, policy: Policy) -> bytes:
-    """Return the job of an approved intent; `content` is what was sealed."""
+def approved_jobs(
+    verdicts: Sequence[Verdict], *, content_of: Callable[[Message], bytes], policy_of: Callable[[Message], Policy]
+) -> Iterator[bytes]:
+    """Yield the jobs of approved intents as items; `content_of` opens what was sealed.
+
+    One is built for all that are alike, and filled in for each.
+    """
+    alike: dict[tuple[object, ...], executor_pb2.ApprovedIntent] = {}
+    for verdict in verdicts:
+        message = verdict.message
+        told = (
+            message.organization_id,
+            message.campaign_id,
+            message.category,
+            message.traceparent,
+            message.submitted_at,
+            message.expire_time,
+            verdict.sequence,
+            id(verdict.recorded),
+        )
+        job = alike.get(told)
+        if job is None:
+            job = alike[told] = _approved_job(verdict, policy_of(message))
+        else:
+            job.intent_id = str(message.intent_id)
+            job.recipient_id = str(message.recipient_id)
+        yield delimited(_JOBS_TAG, job.SerializeToString() + content_of(message))
+
+
+def _approved_job(verdict: Verdict, policy: Policy) -> executor_pb2.ApprovedIntent:
     message, decision = verdict.message, verdict.recorded.decision
-    job = executor_pb2.ApprovedIntent(
+    return executor_pb2.ApprovedIntent(
         organization_id=message.organization_id,
         intent_id=str(message.intent_id),
         decision_number=verdict.recorded.number,
@@ -159,7 +206,6 @@ def approved_job(verdict: Verdict, *, content: bytes, policy: Policy) -> bytes:
         retry_unknown=message.category in policy.retry_unknown,
         traceparent=message.traceparent,
     )
-    return job.SerializeToString() + content
 
 
 def lane(

@@ -1,7 +1,9 @@
 """What is stored comes back; what is sealed opens only with its key; the words of domain and wire cover each other."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -24,6 +26,7 @@ from gate.infrastructure import decision_format, policy_format, wire
 from gate.infrastructure.sealing import Vault
 from kernel.ids import moment_of, uuid7
 from whatlead.audit.v1 import event_pb2
+from whatlead.executor.v1 import executor_pb2
 from whatlead.gate.v1 import intent_pb2, signal_pb2
 
 
@@ -46,31 +49,84 @@ def test_a_decision_comes_back_as_it_was(case: tuple[Intent, Facts]) -> None:
         assert getattr(again.decision, name) == getattr(decision, name)
 
 
-def test_the_event_tells_how_much_of_the_binding_limit_was_used() -> None:
-    full = instance(schedule=Schedule(hours={hour_of(MOMENT): 3}))
-    decision = decide(intent(), facts(full, policy=Policy(hourly_cap=3)), NOW)
+def approved(**values: Any) -> Verdict:
+    """Return the verdict on one message of a batch; give `recorded` to share it."""
     message = Message(
         organization_id="acme",
         intent_id=uuid7(),
         request_id="r-1",
         campaign_id="c",
-        asked_instance_id="",
+        asked_instance_id="inst-1",
         category=Category.UTILITY,
         utc_offset=-3,
         reference="lead-1",
         hold_if_paused=False,
         expire_time=NOW + timedelta(days=1),
-        number_hash=None,
-        recipient_id=None,
+        number_hash=b"n",
+        recipient_id=uuid7(),
         content_digest=b"",
         content_hash=b"",
         sealed=b"x",
         traceparent="",
         submitted_at=NOW,
     )
-    recorded = Recorded(number=1, decided_by="crm", decision=decision)
-    detail = wire.decision_event(Verdict(message=message, sequence=1, recorded=recorded)).decision
+    recorded = Recorded(number=1, decided_by="crm", decision=decide(intent(), facts(instance()), NOW))
+    given = {name: value for name, value in values.items() if name != "recorded"}
+    return Verdict(message=replace(message, **given), sequence=1, recorded=values.get("recorded", recorded))
+
+
+def test_the_event_tells_how_much_of_the_binding_limit_was_used() -> None:
+    full = instance(schedule=Schedule(hours={hour_of(MOMENT): 3}))
+    decision = decide(intent(), facts(full, policy=Policy(hourly_cap=3)), NOW)
+    detail = wire.decision_event(approved(recorded=Recorded(number=1, decided_by="crm", decision=decision))).decision
     assert (detail.binding_limiter, detail.binding_used, detail.binding_max) == ("instance_hourly_cap", 3, 3)
+
+
+def batch_of_verdicts() -> list[Verdict]:
+    """Return verdicts that share a decision and differ in everything else that is told of them."""
+    shared = approved().recorded
+    given: list[dict[str, Any]] = [
+        {},
+        {"request_id": "r-2", "reference": ""},
+        {"organization_id": "zen"},
+        {"campaign_id": "d"},
+        {"category": Category.MARKETING},
+        {"expire_time": NOW + timedelta(hours=1)},
+        {"submitted_at": NOW - timedelta(hours=1)},
+        {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"},
+        {"recorded": replace(shared, decided_by="shop", number=2)},
+        {},
+    ]
+    verdicts = [approved(**{"recorded": shared, **values}) for values in given]
+    return [*verdicts, replace(verdicts[0], sequence=2)]
+
+
+def test_each_of_a_batch_has_its_own_event() -> None:
+    verdicts = batch_of_verdicts()
+    payload = b"".join(wire.decision_events(verdicts))
+    told = [event_pb2.OperationalEvent.FromString(e) for e in event_pb2.RecordEventsRequest.FromString(payload).events]
+    assert len({event.event_id for event in told}) == len(verdicts)
+    for event, verdict in zip(told, verdicts, strict=True):
+        alone = wire.decision_event(verdict)
+        alone.event_id = event.event_id
+        assert event == alone
+
+
+def test_each_of_a_batch_has_its_own_job_with_its_own_content() -> None:
+    verdicts = batch_of_verdicts()
+    policy = Policy(retry_unknown=frozenset({Category.MARKETING}))
+
+    def content_of(message: Message) -> bytes:
+        return executor_pb2.ApprovedIntent(recipient=message.request_id).SerializeToString()
+
+    def jobs(of: list[Verdict]) -> list[executor_pb2.ApprovedIntent]:
+        payload = b"".join(wire.approved_jobs(of, content_of=content_of, policy_of=lambda message: policy))
+        return list(executor_pb2.AcceptJobsRequest.FromString(payload).jobs)
+
+    together = jobs(verdicts)
+    assert together == [job for verdict in verdicts for job in jobs([verdict])]
+    assert [job.recipient for job in together] == [verdict.message.request_id for verdict in verdicts]
+    assert [job.retry_unknown for job in together] == [v.message.category is Category.MARKETING for v in verdicts]
 
 
 POLICIES = [

@@ -1,9 +1,9 @@
 -- One person is one row; the lock of the organization keeps others from making it at the same time.
 WITH given AS (
-    SELECT organization_id, number_hash, recipient_id
+    SELECT organization_id, number_hash
     FROM unnest(
-        CAST(:organization_ids AS text[]), CAST(:number_hashes AS bytea[]), CAST(:recipient_ids AS uuid[])
-    ) AS given (organization_id, number_hash, recipient_id)
+        CAST(:organization_ids AS text[]), CAST(:number_hashes AS bytea[])
+    ) AS given (organization_id, number_hash)
 ),
 found AS (
     SELECT known.organization_id, known.number_hash, known.recipient_id, known.suppressed
@@ -22,7 +22,7 @@ found AS (
 ),
 made AS (
     INSERT INTO recipient (organization_id, number_hash, recipient_id)
-    SELECT given.organization_id, given.number_hash, given.recipient_id
+    SELECT given.organization_id, given.number_hash, gen_random_uuid()
     FROM given
     WHERE NOT EXISTS (
         SELECT 1
