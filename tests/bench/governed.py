@@ -5,7 +5,7 @@ Everything is on: tokens, mTLS, decisions, control checks, write-ahead, audit. O
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from uuid import uuid4
@@ -25,7 +25,7 @@ from whatlead.audit.v1 import metrics_pb2
 from whatlead.gate.v1 import gate_pb2, instance_pb2, intent_pb2, policy_pb2
 
 ORGANIZATION = "bench"
-_INSTANCES = tuple(f"bench-{number}" for number in range(1, 5))
+INSTANCES = tuple(f"bench-{number}" for number in range(1, 5))
 _numbers = count()  # recipients are distinct over all runs
 
 # No trace leaves the machine; 1 % of the messages make one. The provider answers at once, in the executor's process.
@@ -40,13 +40,20 @@ async def working(system: System) -> AsyncIterator[Clients]:
     """Start the services for as long as they are measured, so that they take nothing from the others' runs."""
     names = list(system.processes)
     await asyncio.gather(*(system.restart(name) for name in names if not system.processes[name].running))
-    token = mint_token(system.data_dir, subject="bench", organization_id=ORGANIZATION, role="owner")
     try:
-        async with clients(system.connection, token) as stubs:
-            await _provision(stubs)
+        async with acting_as(system, ORGANIZATION) as stubs:
             yield stubs
     finally:
         await rest(system)
+
+
+@asynccontextmanager
+async def acting_as(system: System, organization_id: str) -> AsyncIterator[Clients]:
+    """Give stubs of an organization's owner, with its policy and instances in force."""
+    token = mint_token(system.data_dir, subject="bench", organization_id=organization_id, role="owner")
+    async with clients(system.connection, token) as stubs:
+        await _provision(stubs)
+        yield stubs
 
 
 async def rest(system: System) -> None:
@@ -60,7 +67,7 @@ async def _provision(stubs: Clients) -> None:
     """Put a policy without caps or pace in force and register the instances."""
     policy = policy_pb2.UpdatePolicyRequest(request_id="bench-policy", policy=policy_pb2.Policy())
     await stubs.policies.UpdatePolicy(policy, timeout=30)
-    for number, instance_id in enumerate(_INSTANCES, 1):
+    for number, instance_id in enumerate(INSTANCES, 1):
         instance = instance_pb2.Instance(
             instance_id=instance_id, provider="whatsapp_cloud", provider_account=f"20000{number}"
         )
@@ -85,13 +92,13 @@ def new_campaign() -> str:
     return f"bench-{uuid4().hex[:12]}"
 
 
-def intents(campaign: str, messages: int) -> Iterator[intent_pb2.NewIntent]:
+def intents(campaign: str, messages: int, instances: Sequence[str] = INSTANCES) -> Iterator[intent_pb2.NewIntent]:
     """Yield intents of about 300 bytes, each to another recipient."""
     for number in range(messages):
         yield intent_pb2.NewIntent(
             request_id=f"{campaign}.{number}",
             campaign_id=campaign,
-            instance_id=_INSTANCES[number % len(_INSTANCES)],
+            instance_id=instances[number % len(instances)],
             category=intent_pb2.CATEGORY_UTILITY,
             recipient=f"+55119{80_000_000 + next(_numbers):08d}",
             template=intent_pb2.Template(

@@ -1,4 +1,4 @@
-"""Put a mass of waiting work into the tables, copies of one intent and one job, and take it out. Measures nothing."""
+"""Put a mass of work into the tables, copies of one intent and one job, and take it out. Measures nothing."""
 
 from collections.abc import Mapping
 
@@ -43,41 +43,56 @@ class Mass:
     async def keep_templates(self) -> None:
         """Keep the one intent and the one job to copy from, as soon as they are there."""
         wanted = {
-            "intent": f"SELECT * FROM gate.intent WHERE campaign_id = '{self._campaign}' AND state = 'QUEUED'",
-            "waiting": f"SELECT * FROM gate.waiting WHERE campaign_id = '{self._campaign}'",
-            "recipient": "SELECT * FROM gate.recipient LIMIT 1",
-            "job": f"SELECT * FROM executor.job WHERE campaign_id = '{self._campaign}'",
+            "gate.intent": f"campaign_id = '{self._campaign}' AND state = 'QUEUED'",
+            "gate.waiting": f"campaign_id = '{self._campaign}'",
+            "gate.recipient": "true",
+            "executor.job": f"campaign_id = '{self._campaign}'",
         }
         async for _ in looks("one intent and one job to copy", every=0.1):
-            if all([await self._connection.fetch(select) for select in wanted.values()]):
+            if all([await keep_template(self._connection, table, where) for table, where in wanted.items()]):
                 break
-        for name, select in wanted.items():
-            await self._connection.execute(f"CREATE TEMPORARY TABLE template_{name} AS {select}")
 
     async def put(self, *, intents: int, jobs: int) -> None:
         """Make so many copies, and leave the tables as a vacuum leaves them."""
-        await self._copy("gate", "intent", intents, _INTENT)
-        await self._copy("gate", "waiting", intents, _WAITING)
-        await self._copy("gate", "recipient", intents, _RECIPIENT)
-        await self._copy("executor", "job", jobs, _JOB)
-        for table in ("gate.intent", "gate.waiting", "gate.recipient", "executor.job"):
-            await self._connection.execute(f"VACUUM ANALYZE {table}")
-        await self._connection.execute("CHECKPOINT")
-
-    async def _copy(self, schema: str, table: str, rows: int, changed: Mapping[str, str]) -> None:
-        found = await self._connection.fetch(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2",
-            schema,
-            table,
-        )
-        columns = [row["column_name"] for row in found]
-        values = [changed.get(column, f"template.{column}") for column in columns]
-        await self._connection.execute(
-            f"INSERT INTO {schema}.{table} ({', '.join(columns)}) SELECT {', '.join(values)} "
-            f"FROM template_{table} AS template CROSS JOIN generate_series(1, {rows}) AS number"
-        )
+        await copy(self._connection, "gate.intent", range(intents), _INTENT)
+        await copy(self._connection, "gate.waiting", range(intents), _WAITING)
+        await copy(self._connection, "gate.recipient", range(intents), _RECIPIENT)
+        await copy(self._connection, "executor.job", range(jobs), _JOB)
+        await settle(self._connection, "gate.intent", "gate.waiting", "gate.recipient", "executor.job")
 
     async def take_out(self) -> None:
         """Empty the tables. Nothing else may be waiting."""
         await self._connection.execute("TRUNCATE gate.intent, gate.waiting, gate.recipient, executor.job")
         await self._connection.execute("CHECKPOINT")
+
+
+async def keep_template(connection: asyncpg.Connection, table: str, where: str) -> bool:
+    """Keep one row of `table` to copy from, and tell whether there was one."""
+    template = _template(table)
+    await connection.execute(f"DROP TABLE IF EXISTS {template}")
+    await connection.execute(f"CREATE TEMPORARY TABLE {template} AS SELECT * FROM {table} WHERE {where} LIMIT 1")
+    return bool(await connection.fetchval(f"SELECT EXISTS (SELECT FROM {template})"))
+
+
+async def copy(connection: asyncpg.Connection, table: str, numbers: range, changed: Mapping[str, str]) -> None:
+    """Copy the template of `table` once a number; `changed` says what becomes of a column, in SQL over `number`."""
+    found = await connection.fetch(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema || '.' || table_name = $1", table
+    )
+    columns = [row["column_name"] for row in found]
+    values = [changed.get(column, f"template.{column}") for column in columns]
+    await connection.execute(
+        f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {_template(table)} AS template"
+        f" CROSS JOIN generate_series({numbers.start + 1}, {numbers.stop}) AS number"
+    )
+
+
+async def settle(connection: asyncpg.Connection, *tables: str) -> None:
+    """Leave the tables as a vacuum leaves them, with nothing left to be written."""
+    for table in tables:
+        await connection.execute(f"VACUUM ANALYZE {table}")
+    await connection.execute("CHECKPOINT")
+
+
+def _template(table: str) -> str:
+    return f"template_{table.partition('.')[2]}"

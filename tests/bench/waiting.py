@@ -47,7 +47,7 @@ async def _measure(
     system: System, stubs: Clients, connection: asyncpg.Connection, loads: Loads
 ) -> AsyncIterator[Sample]:
     campaign = governed.new_campaign()
-    pause = await _pause_with_one_of_each(system, stubs, campaign)
+    pause = await pause_with_one_of_each(system, stubs, campaign)
     mass = Mass(connection, campaign)
     await mass.keep_templates()
     await governed.submit_bulk(stubs, governed.new_campaign(), loads.warm_up, loads)
@@ -68,7 +68,7 @@ async def _measure(
     yield Sample(contestant=OURS, measure=Measure.WAITING_RESUME, value=await _resume(stubs, campaign, pause))
 
 
-async def _pause_with_one_of_each(system: System, stubs: Clients, campaign: str) -> control_pb2.ExecutionControl:
+async def pause_with_one_of_each(system: System, stubs: Clients, campaign: str) -> control_pb2.ExecutionControl:
     """Pause a campaign of which one job reaches the executor only then, and one intent waits with the gate."""
     held, approved = governed.intents(campaign, 2)
     held.hold_if_paused = True
