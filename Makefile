@@ -29,10 +29,11 @@ protos: .venv/dev  ## generate libs/whatlead from protos/
 	@$(BIN)/buf format -w --path protos/whatlead
 	@$(BIN)/python tests/check_contracts.py --write
 
-bench: .venv/dev  ## measure, beside other queues, with work waiting and on a log of a million events; into build/*.json
+bench: .venv/dev  ## measure: beside other queues, with work waiting, a log of a million events, its sealing; into build/*.json
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench --only waiting --runs 1
 	@$(BIN)/python -m tests.bench.volume 1
+	@$(BIN)/python -m tests.bench.sealing
 
 faults: .venv/dev  ## pause 500 times under faults, try every mutant, and report in docs/kill-switch.md
 	@GRPC_ENABLE_FORK_SUPPORT=0 $(BIN)/python -m tests.faults

@@ -11,8 +11,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,24 +22,23 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 from tests.bench import events, stored_events
-from tests.bench.checks import settings_of
+from tests.bench.audit_alone import audit_alone, processes
 from tests.bench.governed import ENVIRONMENT, rest
 from tests.bench.machine import commit, machine, versions
-from tests.bench.processor_time import Processes, used_per_message
+from tests.bench.processor_time import used_per_message
 from tests.bench.samples import percentile
 from tests.bench.traffic import in_flight, looks
 from tests.stores.audit.facts import NOW, record
 
 from audit.domain.arrival import Arrival
 from audit.infrastructure.parsing import parse
-from chassis.clients import internal_channel
 from chassis.database import Database
 from console.connection import Clients, clients
 from console.pki import mint_token
 from console.ports import find_free
 from console.system import System, running_system
 from kernel.ids import uuid7_at
-from whatlead.audit.v1 import event_pb2, event_pb2_grpc, metrics_pb2, timeline_pb2
+from whatlead.audit.v1 import metrics_pb2, timeline_pb2
 
 _ROOT = Path(__file__).parents[2]
 _BATCHES = (500, 100)
@@ -86,7 +84,7 @@ async def measure(folder: Path, sizes: Sequence[int]) -> tuple[list[Figures], st
         )
         try:
             await stored_events.prepare(connection)
-            async with _audit(system) as take_in:
+            async with audit_alone(system) as take_in:
                 await take_in(events.batches(1, 1)[0])
                 await _sealed(connection)
             stored = 0
@@ -102,7 +100,7 @@ async def measure(folder: Path, sizes: Sequence[int]) -> tuple[list[Figures], st
 async def _measure_at(size: int, system: System, connection: asyncpg.Connection) -> Figures:
     figures = Figures(size)
     reader = mint_token(system.data_dir, subject="bench", organization_id=stored_events.ORGANIZATIONS[0], role="owner")
-    async with _audit(system), clients(system.connection, reader) as stubs:
+    async with audit_alone(system), clients(system.connection, reader) as stubs:
         await _ask_timelines(figures, stubs, system)
         await _ask_metrics(figures, stubs)
     for batch in _BATCHES:
@@ -112,25 +110,6 @@ async def _measure_at(size: int, system: System, connection: asyncpg.Connection)
         ours, theirs = (figures.values[f"{name}, {batch} a batch: events/s"] for name in ("ingest", "COPY"))
         figures.add(f"ingest of COPY, {batch} a batch", *(one / other for one, other in zip(ours, theirs, strict=True)))
     return figures
-
-
-@asynccontextmanager
-async def _audit(system: System) -> AsyncIterator[Callable[[Sequence[bytes]], Awaitable[None]]]:
-    """Run audit alone, and give a way to record events as the executor does."""
-    await system.restart("audit")
-    try:
-        target = f"localhost:{system.ports.internal('audit')}"
-        async with internal_channel(target, settings_of(system, "executor")) as channel:
-            stub = event_pb2_grpc.EventServiceStub(channel)
-
-            async def take_in(bodies: Sequence[bytes]) -> None:
-                response = await stub.RecordEvents(event_pb2.RecordEventsRequest(events=bodies), timeout=60)
-                if response.refusals:
-                    raise RuntimeError(f"audit refused events of a benchmark: {response.refusals[0]}")
-
-            yield take_in
-    finally:
-        await rest(system)
 
 
 async def _sealed(connection: asyncpg.Connection) -> None:
@@ -144,8 +123,8 @@ async def _sealed(connection: asyncpg.Connection) -> None:
 async def _ingest(figures: Figures, batch: int, system: System, connection: asyncpg.Connection) -> None:
     """Take events in through RecordEvents."""
     made = events.batches(_EVENTS, batch)
-    async with _audit(system) as take_in:
-        counted = Processes(named={"audit": system.processes["audit"].pid}, postgres=system.postgres.pid or 0)
+    async with audit_alone(system) as take_in:
+        counted = processes(system)
         await _sealed(connection)
         await connection.execute("CHECKPOINT")
         before, begun = counted.seconds(), time.perf_counter()
@@ -163,7 +142,7 @@ async def _copy(figures: Figures, batch: int, system: System, connection: asyncp
         [tuple(parse(0, body, peer="executor", recorded_at=now))[: len(_COLUMNS)] for body in bodies]
         for bodies in events.batches(_EVENTS, batch)
     ]
-    async with _audit(system):
+    async with audit_alone(system):
         await _sealed(connection)
     await connection.execute("CHECKPOINT")
     url = system.processes["audit"].environment["WHATLEAD_DATABASE_URL"]

@@ -18,6 +18,7 @@ from kernel.errors import Failure
 
 EVERY_SECONDS = 1.0
 SUMMARIZE_EVERY_SECONDS = 10.0
+SUMMARIZE_AFTER_EVENTS = 5_000
 REPEAT_ALARM_SECONDS = 60.0
 
 log = structlog.get_logger()
@@ -130,15 +131,18 @@ async def keep_sealing(
 ) -> None:
     """Seal once a second until `stop`; while more waits, rest as long as a round took, for ingest's sake."""
     summarized = alarmed = -REPEAT_ALARM_SECONDS
+    unsummarized = 0  # events that each look reads again
     while not stop.is_set():
         began = time.monotonic()
         rest = EVERY_SECONDS
         try:
             sealed, more = await seal()
             count(sealed)
-            if sealed and began - summarized >= SUMMARIZE_EVERY_SECONDS:
+            unsummarized += sealed
+            due = began - summarized >= SUMMARIZE_EVERY_SECONDS or unsummarized >= SUMMARIZE_AFTER_EVENTS
+            if unsummarized and due:
                 await summarize()
-                summarized = began
+                summarized, unsummarized = began, 0
             if more:
                 rest = time.monotonic() - began
         except Refused as refused:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.postgres import Databases
 from tests.stores.audit.facts import about, record
 
-from audit.application.seal import keep_sealing, seal
+from audit.application.seal import SUMMARIZE_AFTER_EVENTS, keep_sealing, seal
 from audit.domain.checkpoint import Checkpoint, Refused
 from audit.domain.merkle import Tree, inclusion_path, leaf_hash
 from audit.infrastructure import postgres_evidence
@@ -315,6 +315,41 @@ async def test_another_key_does_not_continue_the_log(log: tuple[Database, asyncp
 
 
 CHANGES = ("UPDATE {} SET hash = hash", "DELETE FROM {}", "TRUNCATE {}")
+
+
+async def test_the_index_is_told_of_new_events_at_once_where_they_are_many() -> None:
+    stop, told, sealed = asyncio.Event(), list[int](), 0
+    rounds = [3, SUMMARIZE_AFTER_EVENTS - 1, 1, 7]
+
+    async def once() -> tuple[int, bool]:
+        nonlocal sealed
+        sealed += rounds[0]
+        if len(rounds) == 1:
+            stop.set()
+        return rounds.pop(0), True
+
+    async def summarize() -> None:
+        told.append(sealed)
+
+    async with asyncio.timeout(10):
+        await keep_sealing(stop, seal=once, summarize=summarize, count=lambda _: None, alarm=lambda _: None)
+    assert told == [3, SUMMARIZE_AFTER_EVENTS + 3]
+
+
+async def test_the_index_is_told_of_new_events_without_waiting_for_a_vacuum(databases: Databases) -> None:
+    url = await databases.url("audit")
+    database = databases.connect(url)
+    summarized = Query.of("summarized", "SELECT summarize_transactions() AS parts")
+    vacuum = await asyncpg.connect(databases.server.url(database=url.rpartition("/")[2]))
+    try:
+        await record(database, *some(3_000))  # more than the pages that one entry of the index is of
+        async with vacuum.transaction():
+            for (filled,) in await vacuum.fetch(FILLED.replace("FROM ", "FROM audit.")):
+                await vacuum.execute(f"LOCK TABLE {filled} IN SHARE UPDATE EXCLUSIVE MODE")
+            assert (await rows(database, summarized))[0].parts == 0
+        assert (await rows(database, summarized))[0].parts > 0
+    finally:
+        await vacuum.close()
 
 
 @pytest.mark.parametrize("change", CHANGES)
