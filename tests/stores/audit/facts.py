@@ -98,10 +98,15 @@ def paused(control_id: str, type_: str, scope: str, target: str, *, at: datetime
 
 
 async def record(
-    database: Database, *items: bytes, peer: str = "", at: datetime = NOW, heard: list[Arrival] | None = None
+    database: Database,
+    *items: bytes,
+    peer: str = "",
+    at: datetime = NOW,
+    heard: list[Arrival] | None = None,
+    log: PostgresEventLog | None = None,
 ) -> Kept:
-    """Record events as their producer would; by default each producer's in a call of its own."""
-    log = PostgresEventLog(database)
+    """Record events as their producer would; by default each producer's in a call of its own, of a new process."""
+    log = log or PostgresEventLog(database)
 
     def announce(arrivals: Sequence[Arrival]) -> None:
         if heard is not None:

@@ -19,7 +19,7 @@ from kernel.group_commit import GroupCommit
 from kernel.ids import uuid7
 
 STORED = Query.of("stored", "SELECT xid8, body, producer FROM operational_event ORDER BY event_id")
-COUNTED = Query.of("counted", "SELECT sum(events) AS events FROM event_sum WHERE minutes = 1")
+COUNTED = Query.of("counted", "SELECT sum(events) AS events FROM counted_event WHERE minutes <= 1")
 KEPT_ASIDE = Query.of("kept_aside", "SELECT peer, reason, body FROM quarantine ORDER BY peer, reason")
 
 
@@ -119,7 +119,7 @@ async def test_a_call_that_the_database_refuses_fails_alone(databases: Databases
 async def test_what_a_call_brought_that_nobody_waits_for_any_more_is_told_of(database: Database) -> None:
     recorder = Recorder(database)
     async with database.transaction() as tx:  # holds up the commit until the call is gone
-        await tx.execute(Query.of("hold", "LOCK TABLE event_sum IN EXCLUSIVE MODE"))
+        await tx.execute(Query.of("hold", "LOCK TABLE fresh_count IN EXCLUSIVE MODE"))
         call = asyncio.create_task(recorder.record(*sent(2)))
         waits = Query.of("waits", "SELECT count(*) AS calls FROM pg_locks WHERE NOT granted")
         async with asyncio.timeout(10):

@@ -9,14 +9,15 @@ import pytest
 from tests.postgres import Databases
 from tests.stores.audit.facts import NOW, about, message, paused, record
 
-from audit.infrastructure.postgres_log import COPY_ABOVE, PostgresEventLog
+from audit.infrastructure.postgres_log import COPY_ABOVE, FOLD_ABOVE, PostgresEventLog
 from chassis.database import Database, Query
 from kernel.ids import uuid7, uuid7_at
 from whatlead.audit.v1 import event_pb2
 
 KEEP = timedelta(days=400)
 STORED = Query.of("stored", "SELECT * FROM operational_event ORDER BY event_id")
-COUNTED = Query.of("counted", "SELECT coalesce(sum(events), 0) AS events FROM event_sum WHERE minutes = 1")
+COUNTED = Query.of("counted", "SELECT coalesce(sum(events), 0) AS events FROM counted_event WHERE minutes <= 1")
+FRESH = Query.of("fresh", "SELECT count(*) AS counts FROM fresh_count")
 KEPT_ASIDE = Query.of("kept_aside", "SELECT * FROM quarantine ORDER BY recorded_at")
 IN_DEFAULT = Query.of(
     "in_default",
@@ -106,6 +107,19 @@ async def test_a_poison_item_never_holds_up_its_batch(database: Database, count:
     assert len(kept.new) == count
     assert sorted(one.reason for one in kept.refused) == ["INVALID_FIELD"] * 3 + ["ROLE_NOT_ALLOWED"]
     assert {row.body for row in await rows(database, KEPT_ASIDE)} == set(poison)
+
+
+async def test_counts_go_into_the_sums_in_large_steps_and_none_is_lost_on_the_way(database: Database) -> None:
+    log = PostgresEventLog(database)
+    keys = FOLD_ABOVE * 3 // 5
+    waiting, counted = [], []
+    for _ in range(4):  # the first step takes what an earlier process may have left, the third what has come together
+        events = [about(str(uuid7()), 1, "MESSAGE_SENT", campaign_id=f"c-{number}") for number in range(keys)]
+        await record(database, *events, peer="executor", log=log)
+        waiting.append((await rows(database, FRESH))[0].counts)
+        counted.append((await rows(database, COUNTED))[0].events)
+    assert waiting == [0, keys, 0, keys]
+    assert counted == [keys, 2 * keys, 3 * keys, 4 * keys]
 
 
 async def test_nothing_at_all_is_fine(database: Database) -> None:

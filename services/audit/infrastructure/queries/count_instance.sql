@@ -1,4 +1,5 @@
--- The longest spans that fit, from the window's start: its end is now, so the running ones count whole.
+-- The longest spans that fit, from the window's start: its end is now, so the running ones count whole. What is in no
+-- sum yet has a span of 0.
 SELECT
     counted.instance_id,
     counted.event_type,
@@ -11,12 +12,13 @@ SELECT
     sum(counted.submission_us) AS submission_us,
     sum(counted.submission_times) AS submission_times
 FROM (VALUES
+    (0, CAST(:start AS timestamptz), CAST('infinity' AS timestamptz)),
     (1, CAST(:start AS timestamptz), CAST(:tens AS timestamptz)),
     (10, CAST(:tens AS timestamptz), CAST(:hour AS timestamptz)),
     (60, CAST(:hour AS timestamptz), CAST(:day AS timestamptz)),
     (1440, CAST(:day AS timestamptz), CAST('infinity' AS timestamptz))
 ) AS span (minutes, since, until)
-JOIN event_sum AS counted
+JOIN counted_event AS counted
     ON counted.organization_id = :organization_id
     AND counted.instance_id = :instance_id
     AND counted.minutes = span.minutes

@@ -9,12 +9,13 @@ SELECT
     sum(counted.submission_us) AS submission_us,
     sum(counted.submission_times) AS submission_times
 FROM (VALUES
+    (0, CAST(:start AS timestamptz), CAST('infinity' AS timestamptz)),
     (1, CAST(:start AS timestamptz), CAST(:tens AS timestamptz)),
     (10, CAST(:tens AS timestamptz), CAST(:hour AS timestamptz)),
     (60, CAST(:hour AS timestamptz), CAST(:day AS timestamptz)),
     (1440, CAST(:day AS timestamptz), CAST('infinity' AS timestamptz))
 ) AS span (minutes, since, until)
-JOIN event_sum AS counted
+JOIN counted_event AS counted
     ON counted.organization_id = :organization_id
     AND counted.minutes = span.minutes
     AND counted.start >= span.since

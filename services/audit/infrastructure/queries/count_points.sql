@@ -8,9 +8,9 @@ SELECT
     CAST(sum(counted.submission_count) AS bigint) AS submission_count,
     sum(counted.submission_us) AS submission_us,
     sum(counted.submission_times) AS submission_times
-FROM event_sum AS counted
+FROM counted_event AS counted
 WHERE counted.organization_id = :organization_id
-    AND counted.minutes = :minutes
+    AND counted.minutes IN (0, :minutes)
     AND counted.start >= :start
     AND (:instance_id = '' OR counted.instance_id = :instance_id)
     AND (:campaign_id = '' OR counted.campaign_id = :campaign_id)

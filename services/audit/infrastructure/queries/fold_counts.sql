@@ -1,4 +1,10 @@
--- Adds what a batch brings to the sums of its spans, in the order of their keys.
+-- Adds what was counted lately to the sums of its spans, in the order of their keys.
+WITH fresh AS (
+    DELETE FROM fresh_count
+    RETURNING
+        organization_id, minute, instance_id, campaign_id, event_type, reason,
+        events, approval_count, approval_us, approval_times, submission_count, submission_us, submission_times
+)
 INSERT INTO event_sum AS kept (
     organization_id, minutes, start, instance_id, campaign_id, event_type, reason,
     events, approval_count, approval_us, approval_times, submission_count, submission_us, submission_times
@@ -6,28 +12,11 @@ INSERT INTO event_sum AS kept (
 SELECT
     organization_id,
     span.minutes,
-    date_bin(span.minutes * interval '1 minute', added.minute, 'epoch') AS start,
+    date_bin(span.minutes * interval '1 minute', fresh.minute, 'epoch') AS start,
     instance_id, campaign_id, event_type, reason,
     sum(events), sum(approval_count), sum(approval_us), sum(approval_times),
     sum(submission_count), sum(submission_us), sum(submission_times)
-FROM unnest(
-    CAST(:organization_id AS text[]),
-    CAST(:minute AS timestamptz[]),
-    CAST(:instance_id AS text[]),
-    CAST(:campaign_id AS text[]),
-    CAST(:event_type AS text[]),
-    CAST(:reason AS text[]),
-    CAST(:events AS bigint[]),
-    CAST(:approval_count AS bigint[]),
-    CAST(:approval_us AS bigint[]),
-    CAST(CAST(:approval_times AS text[]) AS numeric[]),
-    CAST(:submission_count AS bigint[]),
-    CAST(:submission_us AS bigint[]),
-    CAST(CAST(:submission_times AS text[]) AS numeric[])
-) AS added (
-    organization_id, minute, instance_id, campaign_id, event_type, reason,
-    events, approval_count, approval_us, approval_times, submission_count, submission_us, submission_times
-), (VALUES (1), (10), (60), (1440)) AS span (minutes)
+FROM fresh, (VALUES (1), (10), (60), (1440)) AS span (minutes)
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 ORDER BY 1, 2, 3, 4, 5, 6, 7
 ON CONFLICT (organization_id, minutes, start, instance_id, campaign_id, event_type, reason)
