@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import uvloop
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from tests.bench import governed, latency
@@ -122,7 +123,10 @@ async def _sent(stubs: Clients, campaign: str) -> int:
 
 def table(found: dict[str, list[Turn]]) -> Table:
     """Show the medians over the turns, and whether the promise held in each of them."""
-    shown = Table(title=f"{_MESSAGES} messages beside {_BUSY_MESSAGES:,} of another organization; medians of {_TURNS}")
+    shown = Table(
+        box=box.MARKDOWN,
+        title=f"{_MESSAGES} messages beside {_BUSY_MESSAGES:,} of another organization; medians of {_TURNS}",
+    )
     for column in (
         "provider",
         "p95 alone, ms",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from rich import box
 from rich.table import Table
 from tests.bench.report import Spread
 
@@ -43,7 +44,7 @@ class Point:
 
 def table(points: Sequence[Point], title: str) -> Table:
     """Show a row a size; `of the first` is what a message costs there of what it costs at the axis's first size."""
-    shown = Table(title=title, title_justify="left")
+    shown = Table(box=box.MARKDOWN, title=title, title_justify="left")
     for column in ("", "messages/s", "CPU µs a message", "of the first", *_PARTS[1:]):
         shown.add_column(column, justify="right" if column else "left")
     first: dict[str, float] = {}

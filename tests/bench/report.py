@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from rich import box
 from rich.table import Table
 from tests.bench.delay import LEAST_SECONDS, MOST_A_SECOND, MOST_SECONDS, SLOTS
 from tests.bench.samples import DELAYED, Measure, Sample
@@ -68,7 +69,7 @@ def tables(samples: Sequence[Sample], runs: int) -> list[Table]:
 def _table(samples: Sequence[Sample], title: str, measures: Sequence[Measure]) -> Table:
     contestants = _contestants([sample for sample in samples if sample.measure in measures])
     peers = [name for name in contestants if name != OURS] if OURS in contestants else []
-    shown = Table(title=title, title_justify="left")
+    shown = Table(box=box.MARKDOWN, title=title, title_justify="left")
     shown.add_column("")
     for name in (*contestants, *(f"of {peer}" for peer in peers)):
         shown.add_column(name, justify="right")
@@ -82,7 +83,7 @@ def _table(samples: Sequence[Sample], title: str, measures: Sequence[Measure]) -
 
 def _parts_table(samples: Sequence[Sample], title: str, measures: Sequence[Measure]) -> Table:
     """Show medians over the runs."""
-    shown = Table(title=title, title_justify="left")
+    shown = Table(box=box.MARKDOWN, title=title, title_justify="left")
     for column in ("", "in all", "of which"):
         shown.add_column(column)
     for name in _contestants(samples):
