@@ -1,14 +1,15 @@
 """A change of one job: its guard, its new state, and the facts that go on the timeline with it. Knows no store."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from executor.domain.job import Attempt, Job
 from executor.domain.words import SYSTEM, FactType, JobState, Reason, SignalKind
+from kernel.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Delivery:
     """What became of a message after it was sent, or how an unknown outcome was settled."""
 
@@ -20,7 +21,7 @@ class Delivery:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Hold:
     """The pauses a job met."""
 
@@ -29,14 +30,14 @@ class Hold:
     paused_until: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Note:
     """More in words."""
 
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Fact:
     """One entry of the timeline. The store numbers it; `at` is when it happened, by the wall clock."""
 
@@ -47,7 +48,7 @@ class Fact:
     detail: Attempt | Delivery | Hold | Note | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Signal:
     """One report to the gate; equal ones of an instance and minute are counted together unless about one intent."""
 
@@ -57,7 +58,7 @@ class Signal:
     about_intent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Change:
     """Move `job` from what it was when it was read. The store refuses it if state, attempt or lease have changed since.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from executor.domain.words import AttemptOutcome, DeliveryStatus, JobState
+from kernel.values import value
 
 
 class Scope(NamedTuple):
@@ -23,7 +24,7 @@ class JobKey(NamedTuple):
     intent_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Template:
     """A template as approved at the provider."""
 
@@ -32,14 +33,14 @@ class Template:
     parameters: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Text:
     """Free text."""
 
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Media:
     """A file that the provider fetches. `kind` is image, video, audio or document."""
 
@@ -69,7 +70,7 @@ class Lane:
             raise ValueError("a lane has a gap of 0 or more and a burst of 1 or more")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewJob:
     """An approved intent as the gate hands it over. `sequence` is the next number of the intent's sequence."""
 
@@ -92,7 +93,7 @@ class NewJob:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Job:
     """A job as it was read: the facts it moves by, without recipient and content.
 
@@ -134,7 +135,7 @@ class Job:
         return Scope(self.organization_id, self.instance_id, self.campaign_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Attempt:
     """One try to send a job, once something is known of it. `delivery` is the highest status its webhooks brought."""
 
@@ -152,7 +153,7 @@ class Attempt:
     contradiction: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Message:
     """What a provider is asked to send."""
 
@@ -163,7 +164,7 @@ class Message:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TakenJob:
     """A job in SENDING with what it takes to send it. `slot_in` is how many seconds after the take it may begin."""
 

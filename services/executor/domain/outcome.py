@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from executor.domain.words import SignalKind
+from kernel.values import value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +22,14 @@ class Backoff:
 DEFAULT_BACKOFF = Backoff(first=2.0, cap=300.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Sent:
     """A definite yes."""
 
     provider_message_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Retryable:
     """Definitely not sent; worth another try. `retry_after` is the provider's own wish, in seconds."""
 
@@ -39,7 +40,7 @@ class Retryable:
     signal: SignalKind | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Rejected:
     """Definitely not sent, and never will be."""
 
@@ -48,7 +49,7 @@ class Rejected:
     signal: SignalKind | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Unknown:
     """No definite answer: it may have been sent."""
 

@@ -8,6 +8,7 @@ from executor.domain.change import Change, Fact, Signal
 from executor.domain.job import Attempt, Job
 from executor.domain.outcome import DEFAULT_BACKOFF, Backoff, Outcome, Rejected, Retryable, Sent, Unknown
 from executor.domain.words import EXECUTOR, AttemptOutcome, FactType, JobState, Reason, SignalKind
+from kernel.values import value
 
 LONGEST_RETRY_AFTER = 3600.0
 
@@ -24,7 +25,7 @@ class RetryPolicy:
             raise ValueError("there is at least one attempt")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Timing:
     """When the request began to leave, if it did, and when its outcome was known."""
 

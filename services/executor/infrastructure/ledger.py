@@ -6,9 +6,8 @@ from uuid import UUID
 
 from chassis.database import load_queries
 from chassis.outbox import PostingTransaction
-from executor.domain.change import Change, Fact, possible
+from executor.domain.change import Change, possible
 from executor.domain.job import Attempt, Job, JobKey, TakenJob
-from executor.domain.words import EXECUTOR, AttemptOutcome, FactType
 from executor.infrastructure.parcels import Telling
 from executor.infrastructure.rows import attempt_of, job_of
 from whatlead.audit.v1 import event_pb2
@@ -97,15 +96,7 @@ class Ledger:
             job = sent.job
             if job.taken_at is None:
                 raise ValueError("a taken job has the time it was taken")
-            attempt = Attempt(
-                number=job.attempt,
-                taken_at=job.taken_at,
-                outcome=AttemptOutcome.UNKNOWN,
-                control_version=job.control_version,
-                platform_version=job.platform_version,
-            )
-            fact = Fact(type=FactType.SEND_STARTED, at=job.taken_at, actor=EXECUTOR, detail=attempt)
-            telling.fact(job, fact, sequence=sequence)
+            telling.started(job, taken_at=job.taken_at, sequence=sequence)
         self.tell(telling)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -66,24 +66,23 @@ class Telling:
                 )
             )
 
+    def started(self, job: Job, *, taken_at: datetime, sequence: int) -> None:
+        """Tell that a send started."""
+        event = _event(job, FactType.SEND_STARTED, at=taken_at, sequence=sequence)
+        event.actor = EXECUTOR
+        _fill_job(event.attempt, job)
+        event.attempt.number = job.attempt
+        event.attempt.taken_at.CopyFrom(event.occurred_at)
+        event.attempt.control_version = job.control_version
+        event.attempt.platform_version = job.platform_version
+        self.events.append(event.SerializeToString())
+
     def fact(self, job: Job, fact: Fact, *, sequence: int, next_attempt_at: datetime | None = None) -> None:
         """Tell one fact about a job."""
-        event = event_pb2.OperationalEvent(
-            event_id=str(uuid7()),
-            organization_id=job.organization_id,
-            aggregate_type=_INTENT,
-            aggregate_id=str(job.intent_id),
-            sequence=sequence,
-            type=_TYPES[fact.type],
-            occurred_at=stamp(fact.at),
-            producer=EXECUTOR,
-            trace_id=job.traceparent[3:35],
-            actor=fact.actor,
-            instance_id=job.instance_id,
-            campaign_id=job.campaign_id,
-            reason=fact.reason,
-            **_detail(job, fact, next_attempt_at),
-        )
+        event = _event(job, fact.type, at=fact.at, sequence=sequence)
+        event.actor = fact.actor
+        event.reason = fact.reason
+        _fill_detail(event, job, fact, next_attempt_at)
         self.events.append(event.SerializeToString())
 
     def backlog(self, organization_id: str, *, waiting: int, oldest: datetime | None, at: datetime) -> None:
@@ -159,30 +158,33 @@ def fingerprint(provider_message_id: str) -> str:
     return hashlib.sha256(provider_message_id.encode()).hexdigest()[:32] if provider_message_id else ""
 
 
-def _detail(job: Job, fact: Fact, next_attempt_at: datetime | None) -> dict[str, Any]:
+def _event(job: Job, type_: FactType, *, at: datetime, sequence: int) -> event_pb2.OperationalEvent:
+    """Return what all events about a job have. Filled in place, one costs half of what keywords make it cost."""
+    event = event_pb2.OperationalEvent()
+    event.event_id = str(uuid7())
+    event.organization_id = job.organization_id
+    event.aggregate_type = _INTENT
+    event.aggregate_id = str(job.intent_id)
+    event.sequence = sequence
+    event.type = _TYPES[type_]
+    event.occurred_at.CopyFrom(stamp(at))
+    event.producer = EXECUTOR
+    event.trace_id = job.traceparent[3:35]
+    event.instance_id = job.instance_id
+    event.campaign_id = job.campaign_id
+    return event
+
+
+def _fill_detail(event: event_pb2.OperationalEvent, job: Job, fact: Fact, next_attempt_at: datetime | None) -> None:
     match fact.detail:
         case Attempt() as attempt:
-            scheduled = fact.type is FactType.RETRY_SCHEDULED
-            return {
-                "attempt": event_pb2.AttemptDetail(
-                    number=attempt.number,
-                    decision_number=job.decision_number,
-                    provider=job.provider,
-                    provider_code=attempt.provider_code,
-                    provider_message_id=fingerprint(attempt.provider_message_id),
-                    control_version=attempt.control_version,
-                    platform_version=attempt.platform_version,
-                    taken_at=stamp(attempt.taken_at),
-                    submitted_at=stamp(job.submitted_at),
-                    approved_at=stamp(job.approved_at),
-                    began_at=stamp_if(attempt.began_at),
-                    ended_at=stamp_if(attempt.ended_at),
-                    next_attempt_at=stamp_if(next_attempt_at) if scheduled else None,
-                )
-            }
+            _fill_job(event.attempt, job)
+            _fill_attempt(event.attempt, attempt)
+            if fact.type is FactType.RETRY_SCHEDULED and next_attempt_at is not None:
+                event.attempt.next_attempt_at.CopyFrom(stamp(next_attempt_at))
         case Delivery() as delivery:
-            return {
-                "delivery": event_pb2.DeliveryDetail(
+            event.delivery.CopyFrom(
+                event_pb2.DeliveryDetail(
                     attempt_number=delivery.attempt_number,
                     provider_message_id=fingerprint(delivery.provider_message_id),
                     provider_code=delivery.provider_code,
@@ -190,18 +192,38 @@ def _detail(job: Job, fact: Fact, next_attempt_at: datetime | None) -> dict[str,
                     note=delivery.note,
                     provider_time=stamp_if(delivery.provider_time),
                 )
-            }
+            )
         case Hold() as hold:
-            return {
-                "hold": event_pb2.HoldDetail(
+            event.hold.CopyFrom(
+                event_pb2.HoldDetail(
                     control_ids=strings(hold.control_ids),
                     pause_reason=hold.pause_reason,
                     paused_until=stamp_if(hold.paused_until),
                 )
-            }
+            )
         case Note() as note:
-            return {"note": event_pb2.NoteDetail(note=note.note, decision_number=job.decision_number)}
+            event.note.CopyFrom(event_pb2.NoteDetail(note=note.note, decision_number=job.decision_number))
         case None:
-            return {}
+            return
         case _:
             assert_never(fact.detail)
+
+
+def _fill_job(detail: event_pb2.AttemptDetail, job: Job) -> None:
+    detail.decision_number = job.decision_number
+    detail.provider = job.provider
+    detail.submitted_at.CopyFrom(stamp(job.submitted_at))
+    detail.approved_at.CopyFrom(stamp(job.approved_at))
+
+
+def _fill_attempt(detail: event_pb2.AttemptDetail, attempt: Attempt) -> None:
+    detail.number = attempt.number
+    detail.provider_code = attempt.provider_code
+    detail.provider_message_id = fingerprint(attempt.provider_message_id)
+    detail.control_version = attempt.control_version
+    detail.platform_version = attempt.platform_version
+    detail.taken_at.CopyFrom(stamp(attempt.taken_at))
+    if attempt.began_at is not None:
+        detail.began_at.CopyFrom(stamp(attempt.began_at))
+    if attempt.ended_at is not None:
+        detail.ended_at.CopyFrom(stamp(attempt.ended_at))

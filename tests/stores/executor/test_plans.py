@@ -69,7 +69,8 @@ async def test_what_lapses_and_what_is_held_is_found_by_its_index(world: World) 
 
 async def test_an_outcome_s_update_stays_on_its_page(service_database) -> None:  # type: ignore[no-untyped-def]
     world = World.on(await service_database("executor"))
-    async with world.running():
+    async with world.database.snapshot() as older, world.running():
+        await older.fetch_one(Query.of("look", "SELECT 1"))  # while it lives no version of a row can be cleared away
         await world.accept(*(new_job() for _ in range(400)))
         await until(lambda: sum(signal.count for signal in world.told.signals) == 400)
 

@@ -74,8 +74,8 @@ paced AS MATERIALIZED (
 ),
 candidate AS MATERIALIZED (
   SELECT
-    waiting.organization_id,
-    waiting.intent_id,
+    paced.organization_id,
+    waiting.row,
     paced.instance_id,
     paced.provider,
     paced.provider_account,
@@ -91,7 +91,7 @@ candidate AS MATERIALIZED (
     CAST(extract(epoch FROM waiting.next_attempt_at - statement_timestamp()) AS double precision) AS earliest
   FROM paced
   CROSS JOIN LATERAL (
-    SELECT job.organization_id, job.intent_id, job.next_attempt_at
+    SELECT job.ctid AS row, job.next_attempt_at
     FROM job
     WHERE job.organization_id = paced.organization_id
       AND job.instance_id = paced.instance_id
@@ -121,7 +121,7 @@ candidate AS MATERIALIZED (
 admitted AS (
   SELECT
     candidate.organization_id,
-    candidate.intent_id,
+    candidate.row,
     candidate.instance_id,
     candidate.provider,
     candidate.provider_account,
@@ -135,14 +135,14 @@ admitted AS (
     candidate.canary_id,
     candidate.canary_room,
     candidate.earliest,
-    row_number() OVER (PARTITION BY candidate.canary_id ORDER BY candidate.earliest, candidate.intent_id) AS bird
+    row_number() OVER (PARTITION BY candidate.canary_id ORDER BY candidate.earliest, candidate.row) AS bird
   FROM candidate
 ),
 -- `number` and `ramp_ahead` count within those of a lane that ramp up, and within those that do not.
 numbered AS (
   SELECT
     admitted.organization_id,
-    admitted.intent_id,
+    admitted.row,
     admitted.instance_id,
     admitted.provider,
     admitted.provider_account,
@@ -162,14 +162,14 @@ numbered AS (
     OR admitted.bird <= admitted.canary_room
   WINDOW ramping AS (
     PARTITION BY admitted.organization_id, admitted.instance_id, admitted.ramp_gap IS NULL
-    ORDER BY admitted.earliest, admitted.intent_id
+    ORDER BY admitted.earliest, admitted.row
     ROWS UNBOUNDED PRECEDING
   )
 ),
 ramped AS (
   SELECT
     numbered.organization_id,
-    numbered.intent_id,
+    numbered.row,
     numbered.instance_id,
     numbered.provider,
     numbered.provider_account,
@@ -197,7 +197,7 @@ ramped AS (
 placed AS (
   SELECT
     ramped.organization_id,
-    ramped.intent_id,
+    ramped.row,
     ramped.instance_id,
     ramped.provider,
     ramped.provider_account,
@@ -223,7 +223,7 @@ placed AS (
 scheduled AS (
   SELECT
     placed.organization_id,
-    placed.intent_id,
+    placed.row,
     placed.instance_id,
     placed.provider,
     placed.provider_account,
@@ -249,7 +249,7 @@ scheduled AS (
 chosen AS MATERIALIZED (
   SELECT
     scheduled.organization_id,
-    scheduled.intent_id,
+    scheduled.row,
     scheduled.instance_id,
     scheduled.provider,
     scheduled.provider_account,
@@ -279,8 +279,7 @@ taken AS (
     control_version = chosen.control_version,
     platform_version = CAST(:platform_version AS bigint)
   FROM chosen
-  WHERE job.organization_id = chosen.organization_id
-    AND job.intent_id = chosen.intent_id
+  WHERE job.ctid = chosen.row  -- it stays where it was locked
     AND job.state = 'READY'
   RETURNING
     job.organization_id,
