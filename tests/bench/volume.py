@@ -202,7 +202,7 @@ def _add_times(figures: Figures, name: str, taken: Sequence[float]) -> None:
 
 
 def _table(found: Sequence[Figures]) -> Table:
-    shown = Table(title=f"medians [least-most] of {_TURNS} alternating turns; {_ASKED} questions each")
+    shown = Table(title=f"medians and ranges of {_TURNS} alternating turns; {_ASKED} questions each")
     shown.add_column("")
     for figures in found:
         shown.add_column(f"{figures.events:,} events", justify="right")

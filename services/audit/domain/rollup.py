@@ -13,6 +13,7 @@ SPANS = (1, 10, 60, 1_440)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MINUTE = timedelta(minutes=1)
 _UNTIMED = (Durations(), Durations())
 
 
@@ -112,12 +113,16 @@ def roll_up(arrivals: Sequence[Arrival]) -> Rollup:
 def _count(arrivals: Iterable[Arrival]) -> tuple[Count, ...]:
     sums: dict[tuple[str, datetime, str, str, str, str], int] = {}
     times: dict[tuple[str, datetime, str, str, str, str], tuple[Durations, Durations]] = {}
+    minute = next_minute = _EPOCH
     for arrival in arrivals:
         if arrival.type is EventType.BACKLOG_MEASURED:
             continue
+        if not minute <= arrival.occurred_at < next_minute:  # most events are of the minute of the one before
+            minute = minute_of(arrival.occurred_at)
+            next_minute = minute + _MINUTE
         key = (
             arrival.organization_id,
-            arrival.occurred_at.replace(second=0, microsecond=0),
+            minute,
             arrival.instance_id,
             arrival.campaign_id,
             arrival.type.value,

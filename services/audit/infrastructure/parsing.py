@@ -23,7 +23,7 @@ LAST_SEQUENCE = 2**31 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_SECOND = 253_402_300_799
-_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _LAST_UUID7 = "e677d21f-dbff-8"  # The year 9999 ends here.
 
 
@@ -50,9 +50,10 @@ def parse(position: int, body: bytes, *, peer: str, recorded_at: datetime) -> Ar
         if len(body) > MOST_BYTES:
             raise _Unusable(f"an event has at most {MOST_BYTES} bytes")
         event = event_pb2.OperationalEvent.FromString(body)
-        if not _UUID7.fullmatch(event.event_id):
+        said = event.event_id.lower()
+        if not _UUID7.fullmatch(said):
             raise _Unusable("event_id: a UUIDv7 is needed")
-        event_id = event.event_id.lower()
+        event_id = said
         if event.producer != peer:
             raise _Unusable(f"producer: {peer} records its own events only", reason="ROLE_NOT_ALLOWED")
         return _arrival(event, event_id, body, recorded_at)
