@@ -58,17 +58,20 @@ class IntentReads:
 
     async def newest(self, organization_id: str, wanted: IntentFilter, *, before: UUID, most: int) -> Sequence[View]:
         """Return the newest intents below `before` that match."""
+        query, named = queries.list_intents, {}
+        if wanted.reference:
+            query, named = queries.list_intents_of_reference, {"reference": wanted.reference}
         async with self.database.autocommit() as tx:
             found = await tx.fetch(
-                queries.list_intents,
+                query,
                 organization_id=organization_id,
                 before=before,
                 campaign_id=wanted.campaign_id,
                 instance_id=wanted.instance_id,
                 state=wanted.state,
                 reason=wanted.reason,
-                reference=wanted.reference,
                 most=most,
+                **named,
             )
         return [rows.view_of(row, with_rules=False) for row in found]
 

@@ -34,6 +34,5 @@ WHERE organization_id = :organization_id
   AND (CAST(:instance_id AS text) = '' OR COALESCE(NULLIF(instance_id, ''), asked_instance_id) = CAST(:instance_id AS text))
   AND (CAST(:state AS text) = '' OR state = CAST(:state AS text))
   AND (CAST(:reason AS text) = '' OR reason = CAST(:reason AS text))
-  AND (CAST(:reference AS text) = '' OR reference = CAST(:reference AS text))
 ORDER BY organization_id, intent_id DESC
 LIMIT :most
