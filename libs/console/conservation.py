@@ -79,7 +79,7 @@ def compare(
     events: Sequence[event_pb2.TalliedEvent],
 ) -> Iterator[Problem]:
     """Yield what of one intent does not agree."""
-    sequences = Counter(event.sequence for event in events)
+    sequences = Counter(event.sequence for event in events if event.sequence)  # an erasure has none
     types = {event_pb2.EventType.Name(event.type).removeprefix("EVENT_TYPE_MESSAGE_") for event in events}
     twice = sorted(sequence for sequence, times in sequences.items() if times > 1)
     missing = sorted(set(range(1, max(sequences, default=0) + 1)) - sequences.keys())

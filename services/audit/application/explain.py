@@ -5,7 +5,7 @@ from typing import Protocol
 from uuid import UUID
 
 from audit.domain.stop import Stop, Window, tell, window
-from audit.domain.timeline import Read, Recorded, Surroundings, Timeline, assemble, surroundings
+from audit.domain.timeline import Read, Recorded, Surroundings, Timeline, assemble, surroundings, told_apart
 from kernel.clock import Clock
 from kernel.errors import not_found
 from kernel.ids import moment_of
@@ -25,12 +25,13 @@ class Lives(Protocol):
 
 async def explain_intent(*, organization_id: str, intent_id: UUID, lives: Lives, clock: Clock) -> Timeline:
     """Return the intent's timeline. Raises `Failure` NOT_FOUND, alike for a missing and a foreign one."""
-    own = await lives.read_intent(organization_id, intent_id)
+    own, erasures = told_apart(await lives.read_intent(organization_id, intent_id))
     if not own.events:
         raise not_found("intent")
     now = clock.now()
-    around = surroundings(own.events, created_at=moment_of(intent_id), now=now)
-    return assemble(own, await lives.read_surroundings(organization_id, around), now=now)
+    wanted = surroundings(own.events, created_at=moment_of(intent_id), now=now)
+    around = await lives.read_surroundings(organization_id, wanted)
+    return assemble(own, Read(events=[*around.events, *erasures], whole=around.whole), now=now)
 
 
 class Pauses(Protocol):

@@ -182,6 +182,8 @@ def _noted(event: Event, note: Note) -> str:
             return "Expired: its expire time passed before it could be sent"
         case EventType.MESSAGE_RETRY_REQUESTED:
             return f"Another try was asked for {grounds}".rstrip()
+        case EventType.MESSAGE_ERASED:
+            return f"Its number and content were erased, as the person asked {grounds}".rstrip()
         case _:
             why = f": {event.reason}" if event.reason else ""
             return f"{_plain(event)}{why}"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice, pairwise
 
 from audit.domain.answer import Standing, answer, settled_at
-from audit.domain.event import Event
+from audit.domain.event import Event, EventType
 from audit.domain.pauses import known_pauses
 from audit.domain.phases import Phase, phases
 from audit.domain.summary import summarise
@@ -67,6 +67,13 @@ class Surroundings:
     campaign_ids: tuple[str, ...]
     start: datetime
     end: datetime
+
+
+def told_apart(own: Read) -> tuple[Read, list[Recorded]]:
+    """Return an intent's course, and what came to it whatever its course was: that it was erased."""
+    erasures = [one for one in own.events if one.event.type is EventType.MESSAGE_ERASED]
+    course = [one for one in own.events if one.event.type is not EventType.MESSAGE_ERASED]
+    return Read(events=course, whole=own.whole), erasures
 
 
 def surroundings(own: Sequence[Recorded], *, created_at: datetime, now: datetime) -> Surroundings:

@@ -170,7 +170,7 @@ class Work(Deciding, Protocol):
         ...
 
     def tell_subject(self, request: SubjectRequest, at: datetime) -> None:
-        """Post that a person was forgotten or exported."""
+        """Post that a person was forgotten or exported, and which intents were forgotten with them."""
         ...
 
     def tell_cooldowns(self, changes: Sequence[CooldownChange]) -> None:

@@ -51,6 +51,7 @@ async def erase_subject(
                 reason=reason,
                 intents=len(intent_ids),
                 canceled=len(waiting),
+                forgotten=intent_ids,
             )
             tx.tell_subject(told, clock.now())
         return Erased(recipient_id=recipient_id, intents=len(intent_ids), canceled=len(waiting))

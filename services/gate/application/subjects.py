@@ -1,6 +1,6 @@
 """What erasures and exports need from the store. Knows people by the hashes of their numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectRequest:
-    """What a person's request came to, to be told as an event."""
+    """What a person's request came to, to be told as an event, and as one for each intent that was forgotten."""
 
     organization_id: str
     recipient_id: UUID
@@ -18,6 +18,7 @@ class SubjectRequest:
     reason: str
     intents: int
     canceled: int = 0
+    forgotten: Collection[UUID] = ()
 
 
 class Subjects(Protocol):

@@ -211,7 +211,7 @@ class PostgresWork(PostgresDeciding):
         )
 
     def tell_subject(self, request: SubjectRequest, at: datetime) -> None:
-        self.handover.tell_events(self.tx, [wire.subject_event(request, at)])
+        self.handover.tell_events(self.tx, wire.subject_events(request, at))
 
     def tell_cooldowns(self, changes: Sequence[CooldownChange]) -> None:
         self.handover.tell_events(

@@ -264,10 +264,10 @@ def cooldown_event(
     )
 
 
-def subject_event(request: SubjectRequest, at: datetime) -> event_pb2.OperationalEvent:
-    """Return SubjectErased or SubjectExported."""
+def subject_events(request: SubjectRequest, at: datetime) -> Iterable[event_pb2.OperationalEvent]:
+    """Yield SubjectErased or SubjectExported, and for each forgotten intent MessageErased, which names no person."""
     kind = event_pb2.EVENT_TYPE_SUBJECT_ERASED if request.erased else event_pb2.EVENT_TYPE_SUBJECT_EXPORTED
-    return event_pb2.OperationalEvent(
+    yield event_pb2.OperationalEvent(
         event_id=str(uuid7()),
         organization_id=request.organization_id,
         aggregate_type=event_pb2.AGGREGATE_TYPE_RECIPIENT,
@@ -278,6 +278,18 @@ def subject_event(request: SubjectRequest, at: datetime) -> event_pb2.Operationa
         actor=request.actor,
         subject=event_pb2.SubjectDetail(note=request.reason, intents=request.intents, canceled=request.canceled),
     )
+    for intent_id in request.forgotten:
+        yield event_pb2.OperationalEvent(
+            event_id=str(uuid7()),
+            organization_id=request.organization_id,
+            aggregate_type=event_pb2.AGGREGATE_TYPE_INTENT,
+            aggregate_id=str(intent_id),
+            type=event_pb2.EVENT_TYPE_MESSAGE_ERASED,
+            occurred_at=stamp(at),
+            producer=PRODUCER,
+            actor=request.actor,
+            note=event_pb2.NoteDetail(note=request.reason),
+        )
 
 
 def backlog_event(

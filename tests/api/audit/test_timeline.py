@@ -78,6 +78,29 @@ async def test_the_timeline_returns_the_expected_events(audit: RunningServer, bl
     assert all(entry.HasField("recorded_at") for entry in timeline.entries)
 
 
+async def test_an_erased_intent_says_when_by_whom_and_why_and_its_answer_stays(
+    audit: RunningServer, blocked: str
+) -> None:
+    before = await ask(audit, blocked)
+    note = event_pb2.NoteDetail(note="asked by mail")
+    erased = about(blocked, 0, "MESSAGE_ERASED", at=NOW, actor="ana", note=note, instance_id="", campaign_id="")
+    await tell(audit, "gate", erased)
+    after = await ask(audit, blocked)
+    entry = after.entries[-1]
+    assert entry.summary == "Its number and content were erased, as the person asked (“asked by mail”, by ana)"
+    assert (entry.context, entry.event.actor, entry.event.occurred_at) == (True, "ana", stamp(NOW))
+    del after.entries[-1]
+    assert after == before
+
+
+async def test_an_erasure_alone_is_no_life_yet(audit: RunningServer) -> None:
+    intent_id = str(uuid7())
+    await tell(audit, "gate", about(intent_id, 0, "MESSAGE_ERASED", at=NOW))
+    with pytest.raises(Failure) as caught:
+        await ask(audit, intent_id)
+    assert caught.value.kind is Kind.NOT_FOUND
+
+
 async def test_a_foreign_organization_gets_not_found_in_the_words_for_a_missing_intent(
     audit: RunningServer, blocked: str
 ) -> None:

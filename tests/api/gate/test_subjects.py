@@ -60,6 +60,11 @@ async def test_an_erased_person_is_found_no_more_and_is_never_written_to_again(g
     (event,) = await gate.until(lambda: told(gate, event_pb2.EVENT_TYPE_SUBJECT_ERASED))
     assert (event.aggregate_id, event.actor, event.subject.note) == (before, "tester", "asked by mail")
     assert (event.subject.intents, event.subject.canceled) == (2, 1)
+    erasures = await gate.until(lambda: told(gate, event_pb2.EVENT_TYPE_MESSAGE_ERASED))
+    assert {one.aggregate_id for one in erasures} == {handed_over.intent_id, waiting.intent_id}
+    assert {(one.sequence, one.actor, one.note.note) for one in erasures} == {(0, "tester", "asked by mail")}
+    assert {one.occurred_at.ToNanoseconds() for one in erasures} == {event.occurred_at.ToNanoseconds()}
+    assert not any(before.encode() in one.SerializeToString() for one in erasures), "an intent leads to nobody"
     again = await gate.submit_one(recipient=EIGHT, campaign_id="y")
     assert again.decision.reason == "OPTED_OUT"
     assert (await gate.get(again.intent_id)).recipient_id != before, "nothing leads from the new id to the old one"

@@ -43,7 +43,8 @@ def stamp(moment: datetime) -> Timestamp:
 def message(type_: str, **fields: Any) -> event_pb2.OperationalEvent:
     """Make an event of an intent, recorded by whoever records such events."""
     producer = "executor"
-    if type_ in {"MESSAGE_APPROVED", "MESSAGE_QUEUED", "MESSAGE_BLOCKED"} or type_.startswith("INSTANCE_"):
+    by_the_gate = {"MESSAGE_APPROVED", "MESSAGE_QUEUED", "MESSAGE_BLOCKED", "MESSAGE_ERASED"}
+    if type_ in by_the_gate or type_.startswith("INSTANCE_"):
         producer = "gate"
     elif type_.startswith("EXECUTION_"):
         producer = "control"

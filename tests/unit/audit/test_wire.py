@@ -155,6 +155,11 @@ SUMMARIES = [
         {"actor": "ana", "subject": event_pb2.SubjectDetail(note="asked by mail", intents=3)},
         "What is held about a recipient was exported, 3 intents (“asked by mail”, by ana)",
     ),
+    (
+        "MESSAGE_ERASED",
+        {"actor": "ana", "note": event_pb2.NoteDetail(note="asked by mail")},
+        "Its number and content were erased, as the person asked (“asked by mail”, by ana)",
+    ),
     ("MESSAGE_EXPIRED", {}, "Expired: its expire time passed before it could be sent"),
     (
         "INSTANCE_COOLDOWN_STARTED",

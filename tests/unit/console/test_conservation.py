@@ -8,6 +8,7 @@ from whatlead.executor.v1 import executor_pb2
 from whatlead.gate.v1 import intent_pb2
 
 APPROVED, QUEUED = intent_pb2.INTENT_STATE_APPROVED, intent_pb2.INTENT_STATE_QUEUED
+BLOCKED = intent_pb2.INTENT_STATE_BLOCKED
 SENT, READY = executor_pb2.JOB_STATE_SENT, executor_pb2.JOB_STATE_READY
 
 
@@ -25,6 +26,7 @@ def events(*life: tuple[int, str]) -> list[event_pb2.TalliedEvent]:
         pytest.param(APPROVED, READY, [(1, "QUEUED"), (2, "APPROVED")], [], id="handed-over"),
         pytest.param(APPROVED, SENT, [(1, "APPROVED"), (2, "SEND_STARTED"), (3, "SENT")], [], id="sent"),
         pytest.param(QUEUED, None, [], ["the gate says QUEUED and audit has no such event"], id="no-event-at-all"),
+        pytest.param(BLOCKED, None, [(1, "BLOCKED"), (0, "ERASED"), (0, "ERASED")], [], id="erased-twice"),
         pytest.param(
             APPROVED, SENT, [(1, "APPROVED"), (3, "SENT")], ["no event of sequence 2"], id="one-in-the-middle-is-gone"
         ),

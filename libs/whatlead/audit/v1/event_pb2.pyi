@@ -85,6 +85,8 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """A person was forgotten: number, hashes and contents are gone."""
     EVENT_TYPE_SUBJECT_EXPORTED: _EventType.ValueType  # 28
     """All that is held about a person was asked for."""
+    EVENT_TYPE_MESSAGE_ERASED: _EventType.ValueType  # 29
+    """Whom an intent was for and what it said was erased, as the person asked: one for each intent of theirs."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What happened."""
@@ -147,6 +149,8 @@ EVENT_TYPE_SUBJECT_ERASED: EventType.ValueType  # 27
 """A person was forgotten: number, hashes and contents are gone."""
 EVENT_TYPE_SUBJECT_EXPORTED: EventType.ValueType  # 28
 """All that is held about a person was asked for."""
+EVENT_TYPE_MESSAGE_ERASED: EventType.ValueType  # 29
+"""Whom an intent was for and what it said was erased, as the person asked: one for each intent of theirs."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 class _AggregateType:
@@ -222,7 +226,7 @@ class OperationalEvent(_message.Message):
     aggregate_id: _builtins.str
     """Which one."""
     sequence: _builtins.int
-    """Its place in the intent's life, from 1; 0 for other aggregates."""
+    """Its place in the intent's life, from 1; 0 for other aggregates, and for MessageErased, which comes to whatever life it had."""
     type: Global___EventType.ValueType
     """What happened."""
     producer: _builtins.str
@@ -271,7 +275,7 @@ class OperationalEvent(_message.Message):
 
     @_builtins.property
     def note(self) -> Global___NoteDetail:
-        """MessageReturned, MessageCanceled, MessageExpired, MessageRetryRequested."""
+        """MessageReturned, MessageCanceled, MessageExpired, MessageRetryRequested, MessageErased."""
 
     @_builtins.property
     def subject(self) -> Global___SubjectDetail:

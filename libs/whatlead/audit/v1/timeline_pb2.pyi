@@ -144,7 +144,7 @@ class TimelineEntry(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     context: _builtins.bool
-    """Whether it is about something around the intent (a pause, a cooldown) and not about the intent itself."""
+    """Whether it is about something around the intent (a pause, a cooldown, the erasure of the person) and not about its course."""
     summary: _builtins.str
     """What happened, in one line for people."""
     @_builtins.property

@@ -34,11 +34,11 @@ class TimelineServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TimelineServiceAsyncStub: ...
     GetMessageIntentTimeline: _grpc.UnaryUnaryMultiCallable[_timeline_pb2.GetMessageIntentTimelineRequest, _timeline_pb2.GetMessageIntentTimelineResponse]
-    """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
-    top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
-    its first event has come. The answer has an end: of a long life the first 20 and the newest 180 events are told, of what
-    was around it the newest 100; `omitted_sequences` and `context_omitted` say what is left out, and EventService/ListEvents
-    with `aggregate_id` pages through all of it.
+    """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life and
+    when, by whom and why it was erased, and on top the answer in one line. NOT_FOUND if it is another organization's, and
+    for some milliseconds after its acceptance, until its first event has come. The answer has an end: of a long life the
+    first 20 and the newest 180 events are told, of what was around it the newest 100; `omitted_sequences` and
+    `context_omitted` say what is left out, and EventService/ListEvents with `aggregate_id` pages through all of it.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'
@@ -59,11 +59,11 @@ class TimelineServiceAsyncStub(TimelineServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMessageIntentTimeline: _aio.UnaryUnaryMultiCallable[_timeline_pb2.GetMessageIntentTimelineRequest, _timeline_pb2.GetMessageIntentTimelineResponse]  # type: ignore[assignment]
-    """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
-    top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
-    its first event has come. The answer has an end: of a long life the first 20 and the newest 180 events are told, of what
-    was around it the newest 100; `omitted_sequences` and `context_omitted` say what is left out, and EventService/ListEvents
-    with `aggregate_id` pages through all of it.
+    """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life and
+    when, by whom and why it was erased, and on top the answer in one line. NOT_FOUND if it is another organization's, and
+    for some milliseconds after its acceptance, until its first event has come. The answer has an end: of a long life the
+    first 20 and the newest 180 events are told, of what was around it the newest 100; `omitted_sequences` and
+    `context_omitted` say what is left out, and EventService/ListEvents with `aggregate_id` pages through all of it.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
         "01890a5d-ac96-774b-bcce-b302099a8057"}'
@@ -87,11 +87,11 @@ class TimelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _timeline_pb2.GetMessageIntentTimelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_timeline_pb2.GetMessageIntentTimelineResponse, _abc.Awaitable[_timeline_pb2.GetMessageIntentTimelineResponse]]:
-        """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life, and on
-        top the answer in one line. NOT_FOUND if it is another organization's, and for some milliseconds after its acceptance, until
-        its first event has come. The answer has an end: of a long life the first 20 and the newest 180 events are told, of what
-        was around it the newest 100; `omitted_sequences` and `context_omitted` say what is left out, and EventService/ListEvents
-        with `aggregate_id` pages through all of it.
+        """Everything that happened to an intent, in order of sequence, with the pauses and cooldowns that overlapped its life and
+        when, by whom and why it was erased, and on top the answer in one line. NOT_FOUND if it is another organization's, and
+        for some milliseconds after its acceptance, until its first event has come. The answer has an end: of a long life the
+        first 20 and the newest 180 events are told, of what was around it the newest 100; `omitted_sequences` and
+        `context_omitted` say what is left out, and EventService/ListEvents with `aggregate_id` pages through all of it.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"intent_id":
             "01890a5d-ac96-774b-bcce-b302099a8057"}'

@@ -68,8 +68,10 @@ class SubjectServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportSubject(self, request, context):
-        """Tells all that gate and executor hold about a person, newest intent first. Their events are those of the intents:
-        GetMessageIntentTimeline has them. UNAVAILABLE if the executor does not answer.
+        """Tells all that gate and executor hold about a person, newest intent first. The events are not in it: audit has them, and
+        whatlead.audit.v1.TimelineService/GetMessageIntentTimeline tells those of each `intent_id` in the answer (`whatlead export`
+        asks for them by itself; docs/privacy.md has the lines for grpcurl). They hold no number and no text. UNAVAILABLE if the
+        executor does not answer.
 
         grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"recipient": "+5511987654321",
         "reason": "asked by mail on 2 March"}' localhost:7001 whatlead.gate.v1.SubjectService/ExportSubject

@@ -46,8 +46,10 @@ class SubjectServiceStub:
         localhost:7001 whatlead.gate.v1.SubjectService/EraseSubject
     """
     ExportSubject: _grpc.UnaryUnaryMultiCallable[_subject_pb2.ExportSubjectRequest, _subject_pb2.ExportSubjectResponse]
-    """Tells all that gate and executor hold about a person, newest intent first. Their events are those of the intents:
-    GetMessageIntentTimeline has them. UNAVAILABLE if the executor does not answer.
+    """Tells all that gate and executor hold about a person, newest intent first. The events are not in it: audit has them, and
+    whatlead.audit.v1.TimelineService/GetMessageIntentTimeline tells those of each `intent_id` in the answer (`whatlead export`
+    asks for them by itself; docs/privacy.md has the lines for grpcurl). They hold no number and no text. UNAVAILABLE if the
+    executor does not answer.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"recipient": "+5511987654321",
         "reason": "asked by mail on 2 March"}' localhost:7001 whatlead.gate.v1.SubjectService/ExportSubject
@@ -71,8 +73,10 @@ class SubjectServiceAsyncStub(SubjectServiceStub):
         localhost:7001 whatlead.gate.v1.SubjectService/EraseSubject
     """
     ExportSubject: _aio.UnaryUnaryMultiCallable[_subject_pb2.ExportSubjectRequest, _subject_pb2.ExportSubjectResponse]  # type: ignore[assignment]
-    """Tells all that gate and executor hold about a person, newest intent first. Their events are those of the intents:
-    GetMessageIntentTimeline has them. UNAVAILABLE if the executor does not answer.
+    """Tells all that gate and executor hold about a person, newest intent first. The events are not in it: audit has them, and
+    whatlead.audit.v1.TimelineService/GetMessageIntentTimeline tells those of each `intent_id` in the answer (`whatlead export`
+    asks for them by itself; docs/privacy.md has the lines for grpcurl). They hold no number and no text. UNAVAILABLE if the
+    executor does not answer.
 
       grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"recipient": "+5511987654321",
         "reason": "asked by mail on 2 March"}' localhost:7001 whatlead.gate.v1.SubjectService/ExportSubject
@@ -105,8 +109,10 @@ class SubjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_pb2.ExportSubjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_pb2.ExportSubjectResponse, _abc.Awaitable[_subject_pb2.ExportSubjectResponse]]:
-        """Tells all that gate and executor hold about a person, newest intent first. Their events are those of the intents:
-        GetMessageIntentTimeline has them. UNAVAILABLE if the executor does not answer.
+        """Tells all that gate and executor hold about a person, newest intent first. The events are not in it: audit has them, and
+        whatlead.audit.v1.TimelineService/GetMessageIntentTimeline tells those of each `intent_id` in the answer (`whatlead export`
+        asks for them by itself; docs/privacy.md has the lines for grpcurl). They hold no number and no text. UNAVAILABLE if the
+        executor does not answer.
 
           grpcurl -cacert .whatlead/ca.pem -H "authorization: Bearer $(whatlead token)" -d '{"recipient": "+5511987654321",
             "reason": "asked by mail on 2 March"}' localhost:7001 whatlead.gate.v1.SubjectService/ExportSubject
