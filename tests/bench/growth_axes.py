@@ -55,7 +55,7 @@ async def instances(site: Site) -> AsyncIterator[tuple[int, Traffic]]:
     await keep_template(site.connection, "gate.instance", f"organization_id = '{ORGANIZATION}'")
     made = 0
     for size in (1, 100, 10_000):
-        await copy(site.connection, "gate.instance", range(made, size), {"instance_id": "'many-' || number"})
+        await copy(site.connection, "gate.instance", range(made, size), {"instance_id": "'many-' || nth"})
         await settle(site.connection, "gate.instance")
         made = size
         yield size, Traffic(instances=tuple(f"many-{number}" for number in range(1, size + 1)))
@@ -68,7 +68,7 @@ async def organizations(site: Site) -> AsyncIterator[tuple[int, Traffic]]:
     made = 0
     for size in (1, 10, 100, 1_000):
         for table in ("gate.organization", "gate.instance"):
-            changed = {"organization_id": "'many-' || number", "instance_id": f"'{INSTANCES[0]}'"}
+            changed = {"organization_id": "'many-' || nth", "instance_id": f"'{INSTANCES[0]}'"}
             await copy(site.connection, table, range(made, size), changed)
             await settle(site.connection, table)
         made = size
@@ -93,8 +93,8 @@ async def jobs(site: Site) -> AsyncIterator[tuple[int, Traffic]]:
 
 
 # Version 7, rising with the number, from sixty days ago to now if there are ten million.
-_MILLISECOND = "CAST(extract(epoch FROM now() - interval '60 days') * 1000 + number * 518.4 AS bigint)"
-_OLD_ID = f"CAST(lpad(to_hex({_MILLISECOND}), 12, '0') || '70008000' || lpad(to_hex(number), 12, '0') AS uuid)"
+_MILLISECOND = "CAST(extract(epoch FROM now() - interval '60 days') * 1000 + nth * 518.4 AS bigint)"
+_OLD_ID = f"CAST(lpad(to_hex({_MILLISECOND}), 12, '0') || '70008000' || lpad(to_hex(nth), 12, '0') AS uuid)"
 
 AXES: dict[str, Callable[[Site], AsyncIterator[tuple[int, Traffic]]]] = {
     axis.__name__: axis for axis in (queued, instances, organizations, jobs)

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 import asyncpg
 from tests.bench.traffic import looks
 
-_ID = "CAST(substr(CAST(template.intent_id AS text), 1, 15) || '{kind}-8000-' || lpad(to_hex(number), 12, '0') AS uuid)"
+_ID = "CAST(substr(CAST(template.intent_id AS text), 1, 15) || '{kind}-8000-' || lpad(to_hex(nth), 12, '0') AS uuid)"
 _INTENT_ID, _JOB_ID = _ID.format(kind="000"), _ID.format(kind="001")
-_PERSON = "md5(CAST(number AS text))"
+_PERSON = "md5(CAST(nth AS text))"
 
 # Nine of ten intents were told to hold; the tenth waits for its turn, and ten of those come due each second.
 _INTENT = {
     "intent_id": _INTENT_ID,
-    "request_id": "'mass-' || number",
+    "request_id": "'mass-' || nth",
     "number_hash": f"decode({_PERSON}, 'hex')",
     "recipient_id": f"CAST({_PERSON} AS uuid)",
 }
 _WAITING = {
     "intent_id": _INTENT_ID,
-    "waits_for": "CASE WHEN number % 10 = 0 THEN 'TIME' ELSE 'RESUME' END",
-    "due_at": "CASE WHEN number % 10 = 0 THEN now() + number * interval '10 ms' ELSE template.due_at END",
+    "waits_for": "CASE WHEN nth % 10 = 0 THEN 'TIME' ELSE 'RESUME' END",
+    "due_at": "CASE WHEN nth % 10 = 0 THEN now() + nth * interval '10 ms' ELSE template.due_at END",
 }
 _RECIPIENT = {"number_hash": _INTENT["number_hash"], "recipient_id": _INTENT["recipient_id"]}
 _JOB = {
@@ -75,7 +75,7 @@ async def keep_template(connection: asyncpg.Connection, table: str, where: str) 
 
 
 async def copy(connection: asyncpg.Connection, table: str, numbers: range, changed: Mapping[str, str]) -> None:
-    """Copy the template of `table` once a number; `changed` says what becomes of a column, in SQL over `number`."""
+    """Copy the template of `table` once a number; `changed` says what becomes of a column, in SQL over `nth`."""
     found = await connection.fetch(
         "SELECT column_name FROM information_schema.columns WHERE table_schema || '.' || table_name = $1", table
     )
@@ -83,7 +83,7 @@ async def copy(connection: asyncpg.Connection, table: str, numbers: range, chang
     values = [changed.get(column, f"template.{column}") for column in columns]
     await connection.execute(
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {_template(table)} AS template"
-        f" CROSS JOIN generate_series({numbers.start + 1}, {numbers.stop}) AS number"
+        f" CROSS JOIN generate_series({numbers.start + 1}, {numbers.stop}) AS nth"
     )
 
 
