@@ -26,10 +26,11 @@ class Organization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientFacts:
-    """What is known of a recipient."""
+    """What is known of a recipient. One who was made for this batch has no earlier intent."""
 
     recipient_id: UUID
     suppressed: bool
+    made: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,19 +127,22 @@ async def load_bench(
     *,
     known: Mapping[tuple[str, str], Replay],
 ) -> Bench:
-    """Load the facts of what is new."""
-    recipients: set[RecipientKey] = set()
-    contents: set[tuple[str, bytes, bytes]] = set()
-    for item in items:
-        if item.new.number_hash is not None and item.request not in known:
-            recipients.add((item.submission.organization_id, item.new.number_hash))
-            contents.add((item.submission.organization_id, item.new.number_hash, item.new.content_digest))
+    """Load the facts of what is new. Who was unknown until now has got nothing yet."""
+    contents = {
+        (item.submission.organization_id, item.new.number_hash, item.new.content_digest)
+        for item in items
+        if item.new.number_hash is not None and item.request not in known
+    }
+    people = sorted({(organization_id, number_hash) for organization_id, number_hash, _ in contents})
+    recipients = await tx.recipients(people) if people else {}
+    met = {key for key, recipient in recipients.items() if not recipient.made}
+    earlier = sorted(content for content in contents if content[:2] in met)
     since = {key: now - organization.policy.duplicate_window for key, organization in organizations.items()}
     return Bench(
         organizations=organizations,
         controls=controls,
-        recipients=await tx.recipients(sorted(recipients)) if recipients else {},
-        contents=await tx.contents(sorted(contents), since) if contents else {},
+        recipients=recipients,
+        contents=await tx.contents(earlier, since) if earlier else {},
         now=now,
     )
 

@@ -99,6 +99,8 @@ class PostgresFacts:
 def recipients_of(found: Sequence[Row[Any]]) -> Mapping[RecipientKey, RecipientFacts]:
     """Return recipients by organization and number hash."""
     return {
-        (row.organization_id, row.number_hash): RecipientFacts(recipient_id=row.recipient_id, suppressed=row.suppressed)
+        (row.organization_id, row.number_hash): RecipientFacts(
+            recipient_id=row.recipient_id, suppressed=row.suppressed, made=row.made
+        )
         for row in found
     }

@@ -70,7 +70,7 @@ def bench(known: Organization, accepted: set[ContentKey] | None = None) -> Bench
     return Bench(
         organizations={ORGANIZATION: known},
         controls=CONTROLS,
-        recipients={(ORGANIZATION, STOPPED): RecipientFacts(recipient_id=UUID(int=1), suppressed=True)},
+        recipients={(ORGANIZATION, STOPPED): RecipientFacts(recipient_id=UUID(int=1), suppressed=True, made=False)},
         contents={},
         now=NOW,
         accepted_contents=accepted if accepted is not None else set(),

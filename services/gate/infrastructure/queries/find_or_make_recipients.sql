@@ -32,8 +32,8 @@ made AS (
     )
     RETURNING organization_id, number_hash, recipient_id
 )
-SELECT organization_id, number_hash, recipient_id, suppressed
+SELECT organization_id, number_hash, recipient_id, suppressed, false AS made
 FROM found
 UNION ALL
-SELECT organization_id, number_hash, recipient_id, false
+SELECT organization_id, number_hash, recipient_id, false, true
 FROM made

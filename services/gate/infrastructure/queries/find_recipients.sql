@@ -1,4 +1,4 @@
-SELECT known.organization_id, known.number_hash, known.recipient_id, known.suppressed
+SELECT known.organization_id, known.number_hash, known.recipient_id, known.suppressed, false AS made
 FROM unnest(CAST(:organization_ids AS text[]), CAST(:number_hashes AS bytea[])) AS given (organization_id, number_hash)
 CROSS JOIN LATERAL (
     SELECT
