@@ -17,6 +17,7 @@ from statistics import median
 
 import asyncpg
 import uvloop
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from tests.bench import events
@@ -126,7 +127,7 @@ async def _full(made: Sequence[list[bytes]], take_in: TakeIn) -> None:
 
 
 def _table(found: Mapping[str, Sequence[tuple[Turn, Turn]]]) -> Table:
-    shown = Table(title=f"medians and ranges of {_PAIRS} alternating pairs, {_BATCH} events a call")
+    shown = Table(box=box.MARKDOWN, title=f"medians and ranges of {_PAIRS} alternating pairs, {_BATCH} events a call")
     for column in ("", "sealed", "not sealed", "ratio"):
         shown.add_column(column, justify="right" if column else "left")
     for label, pairs in found.items():

@@ -19,6 +19,7 @@ from statistics import median
 
 import asyncpg
 import uvloop
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from tests.bench import events, stored_events
@@ -202,7 +203,7 @@ def _add_times(figures: Figures, name: str, taken: Sequence[float]) -> None:
 
 
 def _table(found: Sequence[Figures]) -> Table:
-    shown = Table(title=f"medians and ranges of {_TURNS} alternating turns; {_ASKED} questions each")
+    shown = Table(box=box.MARKDOWN, title=f"medians and ranges of {_TURNS} alternating turns; {_ASKED} questions each")
     shown.add_column("")
     for figures in found:
         shown.add_column(f"{figures.events:,} events", justify="right")
