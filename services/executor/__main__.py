@@ -1,7 +1,6 @@
 """Composition root of the executor: settings → database, channels, providers → loops → api → serve."""
 
 import asyncio
-import gc
 import os
 import random
 import socket
@@ -55,6 +54,7 @@ from executor.infrastructure.webhook_http import WebhookReceiver
 from executor.infrastructure.whatsapp_statuses import read_statuses
 from executor.settings import ExecutorSettings
 from kernel.clock import Clock, SystemClock
+from kernel.garbage import collect_seldom
 from kernel.ids import uuid7
 from whatlead.audit.v1.event_pb2_grpc import EventServiceStub
 from whatlead.control.v1.control_pb2_grpc import ControlServiceStub
@@ -249,19 +249,12 @@ async def _flush(outbox: Outbox) -> None:
     await outbox.flush()
 
 
-def _collect_seldom() -> None:
-    """Leave what is imported out of collections, and have fewer: a batch makes many objects and hardly a cycle."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-
-
 def main(argv: Sequence[str] = ()) -> int:
     """Run the executor until it is asked to stop; everything it needs is in the environment."""
     if argv:
         sys.stderr.write("executor takes no arguments; its settings are WHATLEAD_… variables\n")
         return 2
-    _collect_seldom()
+    collect_seldom()
     return launch("executor", ExecutorSettings, compose)
 
 
