@@ -10,7 +10,7 @@ import grpc
 from chassis import paging
 from chassis.identity import Peer, current_caller, current_identity
 from chassis.interceptors import note
-from chassis.telemetry import meter
+from chassis.telemetry import SECONDS, meter
 from control.application.checking import Checks
 from control.application.pausing import Wait
 from control.application.ports import Seen
@@ -44,7 +44,10 @@ DEFAULT_PAGE = 50
 
 _checked = meter.create_counter("whatlead.control.scopes.checked", description="Scopes checked, by verdict.")
 _fence_seconds = meter.create_histogram(
-    "whatlead.control.fence.duration", unit="s", description="From a pause's commit to its fence, as answered to Pause."
+    "whatlead.control.fence.duration",
+    unit="s",
+    description="From a pause's commit to its fence, as answered to Pause.",
+    explicit_bucket_boundaries_advisory=SECONDS,
 )
 
 _EXECUTOR = Peer(service="executor")

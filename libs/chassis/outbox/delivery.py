@@ -63,7 +63,7 @@ async def deliver(receiver: Receiver, payload: bytes) -> Outcome:
         async with asyncio.timeout(receiver.timeout.total_seconds()):
             return Delivered(refusals=await receiver.deliver(payload))
     except Failure as failure:
-        if failure.kind in _NOT_ABOUT_THE_ITEMS:
+        if failure.kind in _NOT_ABOUT_THE_ITEMS or failure.retry_after is not None:  # asked to come again later
             return Unreachable(reason=failure.reason)
         if failure.kind is Kind.INVALID_ARGUMENT:
             return Rejected(reason=failure.reason, message=str(failure))

@@ -114,6 +114,10 @@ def unavailable() -> Failure:
     return Failure(Kind.UNAVAILABLE, "RECEIVER_AWAY", "nobody answers")
 
 
+def overloaded() -> Failure:
+    return Failure(Kind.RESOURCE_EXHAUSTED, "QUEUE_FULL", "too much waits", retry_after=timedelta(seconds=1))
+
+
 def invalid() -> Failure:
     return Failure(Kind.INVALID_ARGUMENT, "INVALID_FIELD", "cannot be read")
 

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from tests.postgres import Databases
 from tests.stores.outbox.post_office import (
     LAPSE,
     PostOffice,
     emptied,
     outbox_of,
+    overloaded,
     post,
     renewed,
     request,
@@ -19,6 +21,7 @@ from tests.stores.outbox.post_office import (
 
 from chassis.database import Database
 from chassis.outbox import Outbox
+from kernel.errors import Failure
 
 Start = Callable[[Outbox], asyncio.Event]
 
@@ -51,16 +54,19 @@ async def test_nobody_takes_a_parcel_within_its_lease(databases: Databases, star
     await first.accepts("a")
 
 
+@pytest.mark.parametrize("failure", [unavailable(), overloaded()], ids=["away", "overloaded"])
 async def test_a_receiver_that_was_away_gets_everything_when_it_returns(
-    database: Database, office: PostOffice, start: Start
+    database: Database, office: PostOffice, start: Start, failure: Failure
 ) -> None:
     outbox = outbox_of(database, office)
     start(outbox)
-    office.failure = unavailable()
+    office.failure = failure
     for number in range(10):
         await post(outbox, f"a{number}", f"b{number}")
-    await office.called(3)
     assert await waiting(database) == 10
+    before = len(office.calls)
+    await office.called(before + 3)
+    assert office.calls[before + 1 : before + 3] == [20, 20]  # nothing is tried by itself
     office.failure = None
     await office.accepts(*(f"{letter}{number}" for letter in "ab" for number in range(10)))
     await emptied(database)
