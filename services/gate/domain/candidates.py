@@ -1,12 +1,13 @@
 """Choose the instance for an intent that names none: the earliest slot, among those that pass every other rule."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gate.domain.case import Case
 from gate.domain.decision import RuleResult
 from gate.domain.schedule import day_of
 from gate.domain.words import Effect, Reason, Rule
+from kernel.values import value
 
 SLOT_RULES = frozenset({Rule.HOURLY_CAP, Rule.DAILY_CAP, Rule.PACE})
 _NAMED = 10
@@ -14,7 +15,7 @@ _KEPT = -1
 _LATER_SLOT = "LATER_SLOT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Judged:
     """One candidate and what the instance's rules said about it. `chosen_id` is empty if none was chosen."""
 

@@ -1,13 +1,13 @@
 """What a decision says. Knows nothing of how it is reached, stored or told."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from gate.domain.schedule import Slot
 from gate.domain.words import Effect, Outcome, Reason, Rule
+from kernel.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RuleResult:
     """What one rule said, with the numbers it judged by. A DEFER without `until` waits for an event."""
 
@@ -27,7 +27,7 @@ class RuleResult:
             raise ValueError("DEFER and BLOCK have a reason, PASS has none")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class LimitReading:
     """How much of a limit is used."""
 
@@ -41,7 +41,7 @@ class LimitReading:
         return self.used / self.limit if self.limit > 0 else 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decision:
     """A verdict with the whole rule trace.
 

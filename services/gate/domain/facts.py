@@ -9,9 +9,10 @@ from uuid import UUID
 from gate.domain.policy import Policy
 from gate.domain.schedule import Schedule, Slot
 from gate.domain.words import Category
+from kernel.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Intent:
     """What is judged. `accepted` tells an intent that was decided before from a new one; a new one's id may be any.
 
@@ -87,7 +88,7 @@ class Controls:
         return scope in self.asked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Facts:
     """Everything else that a decision depends on.
 
