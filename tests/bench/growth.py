@@ -1,8 +1,9 @@
 """Measure whether a message costs the same as work grows: `python -m tests.bench.growth [AXIS ...]`.
 
 For each size of each axis: messages a second in bulk and CPU by process, as medians of 3 turns of 10,000 messages. Each
-axis is a system of its own; the last one is the number of executor processes. Writes build/growth.json and prints the
-table of docs/performance.md. Some 20 minutes and 10 GB of disk, most of both for ten million jobs. Ends by itself.
+axis is a system of its own; the last one is the number of executor processes. Writes build/growth.json
+(build/growth-AXES.json with names) and prints the table of docs/performance.md. Some 20 minutes and 15 GB of disk, most
+of both for ten million jobs. Ends by itself.
 """
 
 import argparse
@@ -151,7 +152,8 @@ def main() -> None:
     }
     found = uvloop.run(_measure_all(axes, folder))
     result = {**about, "messages": _MESSAGES, "points": [point.data() for point in found]}
-    (_ROOT / "build" / "growth.json").write_text(json.dumps(result, indent=2) + "\n")
+    file = "growth.json" if axes == known else f"growth-{'-'.join(axes)}.json"
+    (_ROOT / "build" / file).write_text(json.dumps(result, indent=2) + "\n")
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table(found, f"medians, least and most of {_TURNS} turns of {_MESSAGES:,} messages"))
 
