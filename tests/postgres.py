@@ -1,8 +1,9 @@
 """Databases for tests: one embedded server a test process, one database a test, copied from a migrated template."""
 
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from unittest.mock import patch
 
 import asyncpg
 
@@ -71,3 +72,19 @@ class Databases:
             await connection.execute(statement)
         finally:
             await connection.close()
+
+
+@contextmanager
+def counting(database: Database) -> Iterator[list[str]]:
+    """Collect the statements that `database` runs."""
+    statements: list[str] = []
+    lend = database._connection
+
+    @asynccontextmanager
+    async def lent() -> AsyncIterator[asyncpg.Connection]:
+        async with lend() as connection:
+            with connection.query_logger(lambda record: statements.append(record.query)):
+                yield connection
+
+    with patch.object(database, "_connection", lent):
+        yield statements

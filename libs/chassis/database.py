@@ -1,24 +1,27 @@
 """Reach PostgreSQL: an engine, transactions and statements kept as files. Knows no table and no service.
 
 What a caller can retry (a lost connection, a deadlock, a timeout) surfaces as one `Failure`; everything else, such as a
-violated constraint, passes as SQLAlchemy raised it.
+violated constraint, passes as asyncpg raised it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from typing import Any, Self
 
 import asyncpg
-from sqlalchemy import Row, event
-from sqlalchemy.engine import CursorResult, make_url
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
 
-from chassis.database_failures import translated
+from chassis.database_failures import BROKEN, translated
 from chassis.statements import Queries, Query, load_queries
 
-__all__ = ["Database", "Queries", "Query", "Transaction", "load_queries"]
+__all__ = ["Database", "Queries", "Query", "Row", "Transaction", "load_queries"]
 
 _CONNECT_SECONDS = 5
 _COMMAND_SECONDS = 35  # more than the server's own statement_timeout: only a connection that is half gone takes so long
@@ -27,52 +30,58 @@ _READY_SECONDS = 2
 _SSL_NAME = "sslmode"
 
 
+class Row(asyncpg.Record):  # type: ignore[misc] # asyncpg has no types
+    """A row that was read: its columns are its attributes, also `items`, which a record has a method for."""
+
+    __getattr__ = asyncpg.Record.__getitem__
+    items = property(itemgetter("items"))
+
+
 class Transaction:
     """One transaction on one connection; it commits when its `async with` block ends without an exception."""
 
-    __slots__ = ("_connection", "_started")
+    __slots__ = ("connection",)
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-        self._started = False
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
 
-    @property
-    def connection(self) -> AsyncConnection:
-        """The SQLAlchemy connection, for statements built from Core tables. Its errors are not translated."""
-        return self._connection
-
-    async def fetch(self, query: Query, **params: object) -> Sequence[Row[Any]]:
+    async def fetch(self, query: Query, **params: object) -> Sequence[Row]:
         """Run `query` and return all rows."""
-        return (await self._run(query, params)).fetchall()
+        with translated():
+            rows: list[Row] = await self.connection.fetch(query.sql, *_arguments(query, params))
+        return rows
 
-    async def fetch_one(self, query: Query, **params: object) -> Row[Any] | None:
+    async def fetch_one(self, query: Query, **params: object) -> Row | None:
         """Run `query` and return its first row, if there is one."""
-        return (await self._run(query, params)).fetchone()
+        with translated():
+            row: Row | None = await self.connection.fetchrow(query.sql, *_arguments(query, params))
+        return row
 
     async def execute(self, query: Query, **params: object) -> int:
         """Run `query` and return how many rows it touched."""
-        return (await self._run(query, params)).rowcount
+        with translated():
+            return _touched(await self.connection.execute(query.sql, *_arguments(query, params)))
 
     async def copy(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> int:
         """COPY `records` into `table`, the cheapest way in above some 20 rows.
 
         A conflict raises `asyncpg.UniqueViolationError` and leaves the transaction good for nothing but its end.
         """
-        if not self._started:
-            await self._run(_BEGIN, {})
         with translated():
-            raw = await self._connection.get_raw_connection()
-            driver: asyncpg.Connection = raw.driver_connection
-            status: str = await driver.copy_records_to_table(table, columns=list(columns), records=records)
-        return int(status.split()[1])
-
-    async def _run(self, query: Query, params: dict[str, object]) -> CursorResult[Any]:
-        self._started = True
-        with translated():
-            return await self._connection.execute(query.clause, params)
+            return _touched(await self.connection.copy_records_to_table(table, columns=list(columns), records=records))
 
 
-_BEGIN = Query.of("begin", "SELECT 1")
+def _arguments(query: Query, params: Mapping[str, object]) -> list[object]:
+    return [params[name] for name in query.binds]
+
+
+def _touched(status: str) -> int:
+    """Return the count that PostgreSQL's word for what it did ends with, as in `UPDATE 3`; 0 if it counts nothing."""
+    count = status.rpartition(" ")[2]
+    return int(count) if count.isdigit() else 0
+
+
+_PROBE = Query.of("probe", "SELECT 1")
 
 
 class Database:
@@ -80,8 +89,6 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 10, application: str = "whatlead", **server_settings: str) -> Self:
@@ -99,9 +106,12 @@ class Database:
             hide_parameters=True,  # an error's text goes into logs, and parameters hold what callers sent
             pool_timeout=_POOL_SECONDS,
             pool_use_lifo=True,
+            pool_reset_on_return=None,  # what is open is rolled back by `_connection`
             connect_args={
                 "timeout": _CONNECT_SECONDS,
                 "command_timeout": _COMMAND_SECONDS,
+                "record_class": Row,
+                "max_cached_statement_lifetime": 0,
                 "server_settings": {"application_name": application, "timezone": "UTC", **server_settings},
             },
         )
@@ -115,40 +125,49 @@ class Database:
         Raises `Failure` UNAVAILABLE, DATABASE_UNAVAILABLE when trying again can help. If the connection breaks during
         the commit, the transaction may have been committed: repeat only what is idempotent.
         """
-        with translated():
-            connection = await self._engine.connect()
-        try:
-            yield Transaction(connection)
+        async with self._transaction("BEGIN") as tx:
+            yield tx
             with translated():
-                await connection.commit()
-        finally:
-            await _release(connection)
+                await tx.connection.execute("COMMIT")
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[Transaction]:
         """Give a connection on which each statement commits by itself, saving the round trips of BEGIN and COMMIT."""
-        with translated():
-            connection = await self._autocommit.connect()
-        try:
+        async with self._connection() as connection:
             yield Transaction(connection)
-        finally:
-            await _release(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:
         """Give a connection on which all statements read what was committed before the first; for reading only."""
-        with translated():
-            connection = await self._snapshot.connect()
-        try:
+        async with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str) -> AsyncIterator[Transaction]:
+        async with self._connection() as connection:
+            with translated():
+                await connection.execute(begin)
             yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection. The pool is SQLAlchemy's; statements go to the driver, at a third of the price."""
+        with translated():
+            try:
+                pooled = await self._engine.raw_connection()
+            except self._engine.dialect.loaded_dbapi.Error as error:  # SQLAlchemy's word for asyncpg's
+                raise error.__cause__ or error from None
+        connection: asyncpg.Connection = pooled.driver_connection
+        try:
+            yield connection
         finally:
-            await _release(connection)
+            await asyncio.shield(_give_back(pooled, connection))
 
     async def ready(self) -> bool:
         """Tell whether the database answers now."""
         try:
             async with asyncio.timeout(_READY_SECONDS), self.autocommit() as connection:
-                await connection.fetch_one(_BEGIN)
+                await connection.fetch_one(_PROBE)
         except Exception:  # noqa: BLE001 - whatever the cause, the answer is the same
             return False
         return True
@@ -158,9 +177,15 @@ class Database:
         await self._engine.dispose()
 
 
-async def _release(connection: AsyncConnection) -> None:
-    """Return the connection to its pool, rolling back what is open; survives cancellation."""
-    await asyncio.shield(connection.close())
+async def _give_back(pooled: PoolProxiedConnection, connection: asyncpg.Connection) -> None:
+    """Return a connection to its pool, less what is open on it; one that cannot be cleared is closed."""
+    try:
+        if not connection.is_closed() and connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+    except (*BROKEN, OSError, TimeoutError):
+        connection.terminate()
+    finally:
+        await greenlet_spawn(pooled.close)
 
 
 def _refuse_closed(adapted: Any, record: object, proxy: object) -> None:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kernel.errors import Failure, Kind
 
+BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _RETRY_AFTER = timedelta(milliseconds=250)
 _RETRYABLE_CLASSES = (
     "08",  # connection exception
@@ -39,12 +39,7 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
-        _take_values_out(error)
-        if error.connection_invalidated or _is_retryable(error.orig):
-            raise _unavailable(error.orig or error) from error
-        raise
-    except (PoolTimeoutError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (PoolTimeoutError, OSError, TimeoutError, *BROKEN) as error:
         _take_values_out(error)
         if isinstance(error, PoolTimeoutError | OSError | TimeoutError) or _is_retryable(error):
             raise _unavailable(error) from error
@@ -61,7 +56,7 @@ def _take_values_out(error: BaseException) -> None:
         if isinstance(link, asyncpg.PostgresError | asyncpg.InterfaceError):
             said = _without_values(link)
             link.detail = link.hint = None
-        link = (link.orig if isinstance(link, DBAPIError) else None) or link.__cause__
+        link = link.__cause__
     if said:
         for one in chain:
             one.args = (said, *one.args[1:])
@@ -76,7 +71,10 @@ def _without_values(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> st
 
 def _is_retryable(error: BaseException | None) -> bool:
     while error is not None:
-        if isinstance(error, OSError | TimeoutError | asyncpg.ConnectionDoesNotExistError):
+        # The last: the server's goodbye was read, and the end of its connection not yet.
+        if isinstance(
+            error, OSError | TimeoutError | asyncpg.ConnectionDoesNotExistError | asyncpg.InternalClientError
+        ):
             return True
         if isinstance(error, asyncpg.InterfaceError) and "clos" in str(error):
             return True

@@ -11,15 +11,14 @@ import threading
 from importlib.resources import files
 from pathlib import Path
 
+import asyncpg
 from sqlalchemy import Connection, make_url
-from sqlalchemy.exc import ProgrammingError
 
 from chassis.database import Database, Query
 from kernel.errors import Failure, Kind
 
 _REVISION = re.compile(r"^(\d{4})_\w+\.py$")
 _ALEMBIC_IN_THIS_PROCESS = threading.Lock()
-_UNDEFINED_TABLE = "42P01"
 _APPLIED = Query.of("applied_revision", "SELECT max(version_num) AS revision FROM schema_version")
 
 
@@ -70,10 +69,8 @@ async def _applied_revision(database: Database) -> str | None:
     try:
         async with database.autocommit() as connection:
             row = await connection.fetch_one(_APPLIED)
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE:
-            return None
-        raise
+    except asyncpg.UndefinedTableError:
+        return None
     return None if row is None else row.revision
 
 

@@ -6,19 +6,20 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Self
 
-from sqlalchemy import TextClause, text
-
 _COMMENT_LINE = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+_BIND = re.compile(r"(?<![:\w]):(\w+)(?!:)")
 _CAST_BIND = re.compile(r"(?<![:\w]):\w+::")
 _FOLDERS = (("infrastructure", "queries"), ("queries",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One statement with `:name` binds."""
+    """One statement: `text` with `:name` binds, and `sql` with the driver's `$1` for the first of `binds`."""
 
     name: str
-    clause: TextClause
+    text: str
+    sql: str
+    binds: tuple[str, ...]
 
     @classmethod
     def of(cls, name: str, sql: str) -> Self:
@@ -26,7 +27,9 @@ class Query:
         statement = _COMMENT_LINE.sub("", sql).strip().rstrip(";")
         if (misread := _CAST_BIND.search(statement)) is not None:
             raise ValueError(f"{name}: {misread.group()} is not read as a bind; write CAST(:name AS type)")
-        return cls(name=name, clause=text(statement))
+        binds = tuple(dict.fromkeys(_BIND.findall(statement)))
+        sql = _BIND.sub(lambda bind: f"${binds.index(bind[1]) + 1}", statement)
+        return cls(name=name, text=statement, sql=sql, binds=binds)
 
 
 class Queries:

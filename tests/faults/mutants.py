@@ -134,7 +134,7 @@ def connected_only() -> None:
         query = pauses._queries.list_unfenced_pauses
         ids = ", ".join(f"'{session_id}'" for session_id in connected.values()) or "NULL"
         waits_for = "FROM executor_session\n        WHERE "
-        sql = query.clause.text.replace(waits_for, f"{waits_for} session_id IN ({ids}) AND ", 1)
+        sql = query.text.replace(waits_for, f"{waits_for} session_id IN ({ids}) AND ", 1)
         narrowed = Queries("control", {"list_unfenced_pauses": Query.of("narrowed", sql)})
         return await unfenced(PostgresPauses(pauses._database, narrowed))
 

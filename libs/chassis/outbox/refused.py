@@ -40,7 +40,7 @@ class RefusedItems:
         """Return those with ids above `after`, oldest first."""
         async with self._database.autocommit() as connection:
             rows = await connection.fetch(_queries.list_refused, after=after, most=most)
-        return [RefusedItem(**row._asdict()) for row in rows]
+        return [RefusedItem(**dict(row)) for row in rows]
 
     async def resend(self, refused_ids: Sequence[int]) -> int:
         """Put items back into the outbox, each once, and return how many there were."""

@@ -13,7 +13,7 @@ _queries = load_queries("chassis")
 
 def outbox_ddl() -> str:
     """Return the statements that make the outbox's tables, for a service's first migration."""
-    return str(_queries.create_outbox.clause.text)
+    return str(_queries.create_outbox.text)
 
 
 class Store:

@@ -6,17 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from audit.domain.arrival import Arrival
 from audit.domain.checkpoint import Refused
 from audit.domain.merkle import Place, Run, Tree, roots_of, runs_below, tree_of
 from audit.infrastructure.parsing import parse
 from audit.infrastructure.postgres_log import COLUMNS
-from chassis.database import Database, Transaction, load_queries
+from chassis.database import Database, Row, Transaction, load_queries
 
 queries = load_queries("audit")
 
@@ -215,7 +212,7 @@ class PostgresEvidence:
             notes = await tx.fetch(
                 queries.list_checkpoints, start=start, end=leaves[-1].position + 1 if leaves else end
             )
-            strays: Sequence[Row[Any]] = ()
+            strays: Sequence[Row] = ()
             if leaves:
                 strays = await tx.fetch(
                     queries.list_strays,
@@ -233,7 +230,7 @@ class PostgresEvidence:
         )
 
 
-def _leaf(row: Row[Any], *, visible: bool) -> Leaf:
+def _leaf(row: Row, *, visible: bool) -> Leaf:
     return Leaf(
         position=row.position,
         hash=row.hash,
@@ -243,7 +240,7 @@ def _leaf(row: Row[Any], *, visible: bool) -> Leaf:
     )
 
 
-def _misfiled(row: Row[Any]) -> str:
+def _misfiled(row: Row) -> str:
     read = parse(0, row.body, peer=row.producer, recorded_at=row.recorded_at)
     if not isinstance(read, Arrival):
         return "producer"

@@ -2,17 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from audit.domain.event import EventType
 from audit.domain.stop import ENDS_OF_ATTEMPTS, MOST_SENDS, Window
 from audit.domain.timeline import FIRST_EVENTS, NEWEST_AROUND, NEWEST_EVENTS, Read, Recorded, Surroundings
 from audit.infrastructure.postgres_reads import CLOCKS_DISAGREE, id_at, queries
 from audit.infrastructure.wire import recorded
-from chassis.database import Database
+from chassis.database import Database, Row
 
 
 def floor_of_intent(intent_id: UUID) -> UUID:
@@ -92,7 +89,7 @@ class PostgresLives:
         return Read(events=_recorded(rows[:MOST_SENDS]), whole=len(rows) <= MOST_SENDS)
 
 
-def _recorded(rows: Iterable[Row[Any]]) -> list[Recorded]:
+def _recorded(rows: Iterable[Row]) -> list[Recorded]:
     return [recorded(row.body, row.recorded_at) for row in rows]
 
 

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row
 
 from audit.application.measure import Breakdown, Kept, KeptParts
 from audit.domain.arrival import Reading
@@ -14,7 +11,7 @@ from audit.domain.metrics import Sum, Waiting
 from audit.domain.rollup import full_span_from
 from audit.domain.series import Steps
 from audit.infrastructure.packing import unpack
-from chassis.database import Database, Query, load_queries
+from chassis.database import Database, Query, Row, load_queries
 
 queries = load_queries("audit")
 
@@ -95,7 +92,7 @@ def edges(start: datetime) -> dict[str, datetime]:
     }
 
 
-def _sum(row: Row[Any], instance_id: str = "", reason: str = "") -> Sum:
+def _sum(row: Row, instance_id: str = "", reason: str = "") -> Sum:
     return Sum(
         instance_id=instance_id,
         event_type=EventType(row.event_type),
@@ -106,7 +103,7 @@ def _sum(row: Row[Any], instance_id: str = "", reason: str = "") -> Sum:
     )
 
 
-def _durations(row: Row[Any], name: str) -> Durations:
+def _durations(row: Row, name: str) -> Durations:
     return Durations(
         count=getattr(row, f"{name}_count"),
         total_us=int(getattr(row, f"{name}_us")),

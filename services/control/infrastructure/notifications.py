@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.database import Database, Query
+from chassis.database_failures import BROKEN
 from kernel.errors import Failure
 
 CHANGES = "whatlead_control"
@@ -16,7 +14,7 @@ ACKNOWLEDGEMENTS = "whatlead_acknowledgements"
 _RETRY_SECONDS = 0.5
 _PROBE_SECONDS = 10.0
 _PROBE = Query.of("probe", "SELECT 1")
-_BROKEN = (Failure, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_BROKEN = (Failure, *BROKEN, OSError, TimeoutError)
 _log = structlog.get_logger("control")
 
 
@@ -35,9 +33,7 @@ async def listen(stop: asyncio.Event, *, database: Database, heard: Mapping[str,
 
 async def _listen_once(stop: asyncio.Event, database: Database, heard: Mapping[str, Callable[[], None]]) -> None:
     async with database.autocommit() as connection:
-        await connection.fetch_one(_PROBE)
-        raw = await connection.connection.get_raw_connection()
-        driver: Any = raw.driver_connection
+        driver = connection.connection
         ended = asyncio.Event()
 
         def on_notification(connection: object, process: int, channel: str, payload: object) -> None:

@@ -1,9 +1,6 @@
 """Rows of the table of pauses as pauses, and back. Knows no statement."""
 
-from typing import Any
-
-from sqlalchemy import Row
-
+from chassis.database import Row
 from control.application.ports import Seen
 from control.domain.etag import Etag
 from control.domain.pause import Ending, Order, Pause, Scope, Source, State
@@ -11,7 +8,7 @@ from control.domain.resumption import Canary, CanaryFailure, Immediate, Plan, Ra
 from kernel.ids import ControlId, OrganizationId
 
 
-def pause_of(row: Row[Any]) -> Pause:
+def pause_of(row: Row) -> Pause:
     """Return the pause that a row with all columns of the table holds."""
     ending = None
     if row.ended_at is not None:
@@ -46,13 +43,13 @@ def pause_of(row: Row[Any]) -> Pause:
     )
 
 
-def seen_of(row: Row[Any]) -> Seen:
+def seen_of(row: Row) -> Seen:
     """Return the pause with what the same statement read of its versions and the time."""
     etag = Etag(organization_version=row.organization_version, platform_version=row.platform_version)
     return Seen(pause=pause_of(row), etag=etag, at=row.read_at)
 
 
-def _resumption_of(row: Row[Any]) -> Resumption | None:
+def _resumption_of(row: Row) -> Resumption | None:
     plan: Plan
     match row.plan:
         case None:

@@ -8,11 +8,8 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row
-
-from chassis.database import Database
+from chassis.database import Database, Row
 from chassis.outbox import Outbox
 from gate.infrastructure import wire
 from gate.infrastructure.handover import Handover
@@ -43,7 +40,7 @@ class Backlog:
         took = max((float(row.seconds) for row in counted), default=0.0)
         return min(max(_SOONEST, _REST_FOR_WORK * took), _LATEST)
 
-    async def _tell(self, counted: Sequence[Row[Any]], now: datetime) -> None:
+    async def _tell(self, counted: Sequence[Row], now: datetime) -> None:
         async with self.outbox.transaction() as tx:
             noted = await tx.fetch(
                 queries.note_backlogs,

@@ -3,11 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row
-
-from chassis.database import Transaction
+from chassis.database import Row, Transaction
 from chassis.outbox import PostingTransaction
 from gate.application.changes import CooldownChange, InstanceRecord, Mutation, StoredPolicy
 from gate.application.ports import Organization
@@ -131,7 +128,7 @@ class PostgresInstances:
         )
 
 
-def instance_record(row: Row[Any]) -> InstanceRecord:
+def instance_record(row: Row) -> InstanceRecord:
     """Return the instance that a row holds."""
     return InstanceRecord(
         instance_id=row.instance_id,
@@ -145,7 +142,7 @@ def instance_record(row: Row[Any]) -> InstanceRecord:
     )
 
 
-def stored_policy(row: Row[Any] | None) -> StoredPolicy:
+def stored_policy(row: Row | None) -> StoredPolicy:
     """Return the policy that a row holds; without one, the default."""
     if row is None:
         return StoredPolicy(policy=policy_format.decode(None), version=0, created_at=None, created_by="")

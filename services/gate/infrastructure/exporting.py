@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from chassis.database import Database
+from chassis.database import Database, Row
 from gate.application.messages import View
 from gate.infrastructure import rows
 from gate.infrastructure.reading import Suppression
@@ -85,7 +82,7 @@ class SubjectReads:
         )
 
 
-def _suppression(recipient_id: UUID, row: Row[Any]) -> Suppression:
+def _suppression(recipient_id: UUID, row: Row) -> Suppression:
     return Suppression(
         recipient_id=recipient_id,
         reason=row.suppression_reason,

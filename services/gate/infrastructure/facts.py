@@ -3,12 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
-from chassis.database import Transaction
+from chassis.database import Row, Transaction
 from gate.application.ports import ContentKey, Organization, RecipientFacts, RecipientKey, Replay
 from gate.domain.moments import microseconds
 from gate.domain.policy import DEFAULT_POLICY
@@ -36,7 +33,7 @@ class PostgresFacts:
             )
         return (await self.load(found))[organization_id]
 
-    async def load(self, found: Sequence[Row[Any]]) -> dict[str, Organization]:
+    async def load(self, found: Sequence[Row]) -> dict[str, Organization]:
         """Return the organizations of these rows with their instances."""
         organizations = {
             row.organization_id: Organization(
@@ -96,7 +93,7 @@ class PostgresFacts:
         return found
 
 
-def recipients_of(found: Sequence[Row[Any]]) -> Mapping[RecipientKey, RecipientFacts]:
+def recipients_of(found: Sequence[Row]) -> Mapping[RecipientKey, RecipientFacts]:
     """Return recipients by organization and number hash."""
     return {
         (row.organization_id, row.number_hash): RecipientFacts(

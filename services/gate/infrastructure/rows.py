@@ -1,10 +1,8 @@
 """Translate between rows and what the use cases carry. Knows column names and no statement."""
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import Row
-
+from chassis.database import Row
 from gate.application.messages import Held, Message, Recorded, Standing, Verdict, View
 from gate.domain.facts import Cooldown, Instance
 from gate.domain.schedule import Schedule, Slot
@@ -90,7 +88,7 @@ def next_sequence(verdict: Verdict) -> int:
     return verdict.sequence + 1
 
 
-def message_of(row: Row[Any]) -> Message:
+def message_of(row: Row) -> Message:
     """Return the message that a row of `intent` holds."""
     return Message(
         organization_id=row.organization_id,
@@ -113,7 +111,7 @@ def message_of(row: Row[Any]) -> Message:
     )
 
 
-def held_of(row: Row[Any]) -> Held:
+def held_of(row: Row) -> Held:
     """Return an accepted intent as it stands."""
     slot = Slot(row.slot_at, row.slot_before, row.slot_after) if row.slot_at is not None else None
     return Held(
@@ -129,7 +127,7 @@ def held_of(row: Row[Any]) -> Held:
     )
 
 
-def recorded_of(row: Row[Any], *, with_rules: bool) -> Recorded:
+def recorded_of(row: Row, *, with_rules: bool) -> Recorded:
     """Return the newest decision that a row of `intent` holds."""
     return decision_format.decode(
         number=row.decision_number,
@@ -142,7 +140,7 @@ def recorded_of(row: Row[Any], *, with_rules: bool) -> Recorded:
     )
 
 
-def instance_of(row: Row[Any]) -> Instance:
+def instance_of(row: Row) -> Instance:
     """Return an instance with the counts of its windows."""
     schedule = Schedule(tat=row.tat)
     for per, number, used in zip(row.pers or (), row.numbers or (), row.useds or (), strict=True):
@@ -150,7 +148,7 @@ def instance_of(row: Row[Any]) -> Instance:
     return Instance(instance_id=row.instance_id, connected=row.connected, cooldown=cooldown_of(row), schedule=schedule)
 
 
-def cooldown_of(row: Row[Any]) -> Cooldown | None:
+def cooldown_of(row: Row) -> Cooldown | None:
     """Return the cooldown that an instance's row holds, over or not."""
     if row.cooldown_end is None:
         return None
@@ -162,7 +160,7 @@ def cooldown_of(row: Row[Any]) -> Cooldown | None:
     )
 
 
-def view_of(row: Row[Any], *, with_rules: bool) -> View:
+def view_of(row: Row, *, with_rules: bool) -> View:
     """Return an intent as it is shown."""
     held = held_of(row)
     return View(message=held.message, standing=held.standing, recorded=recorded_of(row, with_rules=with_rules))

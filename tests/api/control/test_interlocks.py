@@ -27,7 +27,7 @@ async def test_a_replica_that_stops_in_the_middle_of_a_change_does_not_hold_its_
 
     async def change_and_stop() -> None:
         async with stopped.commands.transaction() as tx:
-            await tx.connection.exec_driver_sql(HOLD)
+            await tx.connection.execute(HOLD)
             held.set()
             await goes_on.wait()
 
@@ -50,7 +50,7 @@ async def test_who_waits_for_a_change_that_does_not_end_is_told_to_try_again(
     await control.caller().Pause(pause_request("first"), timeout=10)
     administrator = databases.connect(databases.server.url(database=url.rpartition("/")[2]))
     async with administrator.transaction() as tx:
-        await tx.connection.exec_driver_sql(HOLD.replace("control_version", "control.control_version", 1))
+        await tx.connection.execute(HOLD.replace("control_version", "control.control_version", 1))
         began = time.monotonic()
         with pytest.raises(Failure) as refused:
             await control.caller().Pause(pause_request("second"), timeout=20)

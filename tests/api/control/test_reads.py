@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import event
 from tests.api.control.conftest import Control, Start, eventually
 from tests.api.control.test_pause import bad_fields, denied, is_paused, pause_request, resume_request
-from tests.postgres import Databases
+from tests.postgres import Databases, counting
 
 from kernel.errors import Failure, Kind
 from whatlead.control.v1 import control_pb2 as pb
@@ -53,12 +52,8 @@ async def test_a_check_answers_each_scope_with_both_versions_and_the_ttl(control
 async def test_a_check_of_200_scopes_is_one_statement(control: Control) -> None:
     client = control.peer()
     await client.CheckExecutions(scopes(1))
-    statements: list[str] = []
-    engine = control.databases.checks._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *seen: statements.append(seen[2]))
-
-    answer = await client.CheckExecutions(scopes(200))
-
+    with counting(control.databases.checks) as statements:
+        answer = await client.CheckExecutions(scopes(200))
     assert len(statements) == 1
     assert [one.WhichOneof("answer") for one in answer.answers] == ["allowed"] * 200
 
@@ -110,7 +105,7 @@ async def test_a_database_that_takes_no_writes_gets_no_permits_out(
     await client.CheckExecutions(scopes(1))
     administrator = databases.connect(databases.server.url(database=url.rpartition("/")[2]))
     async with administrator.transaction() as tx:
-        await tx.connection.exec_driver_sql("LOCK TABLE control.heartbeat IN EXCLUSIVE MODE")
+        await tx.connection.execute("LOCK TABLE control.heartbeat IN EXCLUSIVE MODE")
         began = time.monotonic()
 
         await eventually(lambda: _is_not(_answers(control)))

@@ -72,7 +72,7 @@ async def test_pause_answers_as_soon_as_every_session_has_acknowledged(
     """W is 5 s here: only acknowledgements can bring the answer before that."""
     administrator = databases.connect(databases.server.url(database=url.rpartition("/")[2]))
     async with administrator.transaction() as tx:
-        await tx.connection.exec_driver_sql("UPDATE control.permit_limit SET ttl_max = interval '5 seconds'")
+        await tx.connection.execute("UPDATE control.permit_limit SET ttl_max = interval '5 seconds'")
     other = await start()
     sessions = [await control.register(), await other.register()]
     with pytest.raises(Failure) as late:

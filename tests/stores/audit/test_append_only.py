@@ -95,4 +95,4 @@ async def test_a_quarantined_item_cannot_be_removed(service_database: Callable[[
     await record(database, b"\xff", peer="gate")
     async with database.transaction() as tx:
         with pytest.raises(Exception, match="permission denied"):
-            await tx.connection.exec_driver_sql("DELETE FROM quarantine")
+            await tx.connection.execute("DELETE FROM quarantine")

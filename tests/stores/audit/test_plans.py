@@ -60,7 +60,7 @@ async def database(databases: Databases) -> Database:
 
 async def nodes_of(database: Database, query: Query, **params: object) -> list[dict[str, Any]]:
     """Return the nodes of the plan that is really run, in any order."""
-    explained = Query.of(query.name, f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query.clause.text}")
+    explained = Query.of(query.name, f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query.text}")
     async with database.autocommit() as tx:
         row = await tx.fetch_one(explained, **params)
     assert row is not None

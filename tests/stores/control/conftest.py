@@ -67,7 +67,7 @@ class Store:
     async def events(self) -> list[event_pb2.OperationalEvent]:
         """Return what waits for audit."""
         async with self.database.transaction() as tx:
-            rows = await tx.connection.exec_driver_sql("SELECT payload FROM outbox ORDER BY created_at, parcel_id")
+            rows = await tx.connection.fetch("SELECT payload FROM outbox ORDER BY created_at, parcel_id")
         requests = [event_pb2.RecordEventsRequest.FromString(row.payload) for row in rows]
         return [event_pb2.OperationalEvent.FromString(event) for request in requests for event in request.events]
 

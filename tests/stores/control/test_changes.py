@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 from tests.postgres import Databases
 from tests.stores.control.conftest import Store, eventually, store_on
 from tests.unit.control.memory import START
@@ -229,7 +229,7 @@ async def test_the_permit_limit_stays_as_read_until_the_pause_has_committed(stor
 
     async def raise_limit() -> None:
         async with administrator.transaction() as tx:
-            await tx.connection.exec_driver_sql("UPDATE control.permit_limit SET ttl_max = interval '5 seconds'")
+            await tx.connection.execute("UPDATE control.permit_limit SET ttl_max = interval '5 seconds'")
 
     async with store.changes.change(OrganizationId("demo")) as change:
         assert change.ttl_max == timedelta(milliseconds=500)
@@ -258,9 +258,9 @@ async def test_the_permit_limit_stays_as_read_until_the_pause_has_committed(stor
 async def test_the_schema_refuses_what_no_pause_can_be(store: Store, change: str) -> None:
     await store.pause()
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityConstraintViolationError):
         async with store.database.transaction() as tx:
-            await tx.connection.exec_driver_sql(f"UPDATE pause SET {change}")
+            await tx.connection.execute(f"UPDATE pause SET {change}")
 
 
 async def test_nothing_is_deleted_by_the_service(store: Store) -> None:
@@ -268,4 +268,4 @@ async def test_nothing_is_deleted_by_the_service(store: Store) -> None:
 
     with pytest.raises(Exception, match="permission denied"):
         async with store.database.transaction() as tx:
-            await tx.connection.exec_driver_sql("DELETE FROM pause")
+            await tx.connection.execute("DELETE FROM pause")

@@ -1,17 +1,14 @@
 """What checks, watchers and lists read on PostgreSQL."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
-from tests.postgres import Databases
+from tests.postgres import Databases, counting
 from tests.stores.control.conftest import Store, eventually, store_on
 from tests.unit.control.memory import order
 
-from chassis.database import Database, Query, load_queries
+from chassis.database import Query, load_queries
 from control.application.checking import Checks
 from control.application.heartbeat import Heart
 from control.domain.coverage import Sending
@@ -25,22 +22,6 @@ from kernel.ids import ControlId, OrganizationId, SessionId, uuid7
 
 DEMO = OrganizationId("demo")
 OTHER = OrganizationId("other")
-
-
-@contextmanager
-def counting(database: Database) -> Iterator[list[str]]:
-    """Collect the statements that `database` runs."""
-    statements: list[str] = []
-    engine = database._engine.sync_engine
-
-    def seen(connection: object, cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    event.listen(engine, "before_cursor_execute", seen)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", seen)
 
 
 def _raise(error: Exception) -> None:
@@ -136,7 +117,7 @@ async def test_when_writes_hang_while_reads_go_on_nothing_is_granted(store: Stor
     administrator = databases.connect(databases.server.url(database=store.url.rpartition("/")[2]))
 
     async with administrator.transaction() as tx:
-        await tx.connection.exec_driver_sql("LOCK TABLE control.heartbeat IN EXCLUSIVE MODE")
+        await tx.connection.execute("LOCK TABLE control.heartbeat IN EXCLUSIVE MODE")
         await eventually(lambda: _is(not heart.is_fresh))
         with pytest.raises(Failure) as refused:
             await checks.check([Sending("demo", "", "")])
@@ -283,14 +264,14 @@ async def test_loops_read_by_an_index_however_many_pauses_have_ended(
     store: Store, name: str, index: str, cursor: str
 ) -> None:
     async with store.database.transaction() as tx:
-        await tx.connection.exec_driver_sql(_MANY_ENDED)
+        await tx.connection.execute(_MANY_ENDED)
         plan = await tx.fetch(_explained(name), **({"cursor": cursor} if cursor else {}))
 
     assert index in "\n".join(row[0] for row in plan)
 
 
 def _explained(name: str) -> Query:
-    sql: str = getattr(load_queries("control"), name).clause.text
+    sql: str = getattr(load_queries("control"), name).text
     return Query.of(name, f"EXPLAIN {sql}")
 
 

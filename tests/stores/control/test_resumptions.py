@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 from tests.postgres import Databases
 from tests.stores.control.conftest import Store, eventually, store_on
 
@@ -218,9 +218,9 @@ async def test_the_schema_refuses_what_no_resumption_can_be(store: Store, change
     made = await store.pause()
     await lift(store, made, plan=Ramp())
 
-    with pytest.raises(IntegrityError, match=constraint):
+    with pytest.raises(IntegrityConstraintViolationError, match=constraint):
         async with store.database.transaction() as tx:
-            await tx.connection.exec_driver_sql(f"UPDATE pause SET {change}")
+            await tx.connection.execute(f"UPDATE pause SET {change}")
 
 
 @pytest.mark.parametrize(("name", "index"), [("take_snapshot", "pause_under_way"), ("list_canaries", "pause_canary")])
@@ -232,12 +232,12 @@ async def test_finished_resumptions_cost_nothing(store: Store, databases: Databa
     params: dict[str, object] = {"replica_id": uuid7(), "organization_ids": organizations, "session_ids": []}
     administrator = databases.connect(databases.server.url(database=store.url.rpartition("/")[2]))
     async with store.database.transaction() as tx:
-        await tx.connection.exec_driver_sql(_MANY_ORGANIZATIONS)
-        await tx.connection.exec_driver_sql(_MANY_FINISHED)
+        await tx.connection.execute(_MANY_ORGANIZATIONS)
+        await tx.connection.execute(_MANY_FINISHED)
     async with administrator.transaction() as tx:
-        await tx.connection.exec_driver_sql("ANALYZE control.pause, control.control_version")
+        await tx.connection.execute("ANALYZE control.pause, control.control_version")
     async with store.database.transaction() as tx:
-        sql: str = getattr(load_queries("control"), name).clause.text
+        sql: str = getattr(load_queries("control"), name).text
         query = Query.of(name, f"EXPLAIN (ANALYZE, TIMING OFF) {sql}")
         lines = [row[0] for row in await tx.fetch(query, **(params if name == "take_snapshot" else {}))]
 

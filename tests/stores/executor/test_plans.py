@@ -22,7 +22,7 @@ async def world(service_database) -> World:  # type: ignore[no-untyped-def]
 
 async def explain(world: World, query: Query, **params: object) -> str:
     async with world.database.transaction() as tx:
-        explained = Query.of("explain", f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {query.clause.text}")
+        explained = Query.of("explain", f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) {query.text}")
         rows = await tx.fetch(explained, **params)
         await tx.fetch(Query.of("undo", "SELECT 1"))
         return "\n".join(row[0] for row in rows)

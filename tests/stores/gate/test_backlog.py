@@ -86,7 +86,7 @@ async def test_counting_reads_no_row_of_what_waits(databases: Databases) -> None
     url = await databases.url("gate")
     await administer(databases, url, FILL, "VACUUM ANALYZE gate.waiting")
     async with databases.connect(url).autocommit() as tx:
-        explained = Query.of("plan", f"EXPLAIN {queries.count_backlogs.clause.text}")
+        explained = Query.of("plan", f"EXPLAIN {queries.count_backlogs.text}")
         plan = "\n".join(row[0] for row in await tx.fetch(explained, now=StandingClock().now()))
     assert "Index Only Scan using waiting_scope on waiting" in plan
     assert "Seq Scan on waiting" not in plan

@@ -91,7 +91,7 @@ async def test_counting_reads_no_row_of_what_waits(databases: Databases) -> None
     await administrator.execute(FILL)
     await administrator.execute("VACUUM ANALYZE gate.waiting")
     await administrator.close()
-    explained = Query.of("plan", f"EXPLAIN {queries.count_waiting.clause.text}")
+    explained = Query.of("plan", f"EXPLAIN {queries.count_waiting.text}")
     async with databases.connect(url).autocommit() as tx:
         for scope in (("demo", "", "c-1"), ("demo", "inst-1", ""), ("", "", "")):
             given = dict(zip(("organization_id", "instance_id", "campaign_id"), scope, strict=True))

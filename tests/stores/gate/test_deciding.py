@@ -189,7 +189,7 @@ async def test_hot_reads_use_their_indexes(service_database: Fresh) -> None:
     async with gate.database.autocommit() as tx:
         await tx.execute(Query.of("off", "SET enable_seqscan = off"))
         for name, values in PLANS.items():
-            text = str(getattr(queries, name).clause)
+            text = getattr(queries, name).text
             for bind, value in sorted(values.items(), key=lambda item: -len(item[0])):
                 text = text.replace(f":{bind}", value)
             plan = "\n".join(row[0] for row in await tx.fetch(Query.of("plan", f"EXPLAIN {text}")))

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError, IntegrityError
 from tests.postgres import Databases
 
 from chassis.database import Database, Query, load_queries
@@ -87,7 +86,7 @@ async def test_copy_belongs_to_the_transaction_even_as_its_first_statement(datab
 async def test_a_violated_constraint_passes_as_itself(database: Database) -> None:
     letter_id = uuid7()
     await insert(database, letter_id)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await insert(database, letter_id)
 
 
@@ -113,7 +112,7 @@ async def test_an_error_names_places_and_never_quotes_what_is_stored(database: D
                 case _:
                     await tx.fetch(LOCK, letter_id=SECRET)
 
-    with pytest.raises((DBAPIError, asyncpg.PostgresError)) as raised:
+    with pytest.raises(asyncpg.PostgresError) as raised:
         await fail()
     told = "".join(traceback.format_exception(raised.value))
     assert named in told
@@ -235,5 +234,5 @@ async def test_urls_of_libpq_are_understood(databases: Databases) -> None:
     url = await databases.url("letterbox")
     database = databases.connect(f"{url}?sslmode=disable")
     assert await count(database) == 0
-    with pytest.raises(DBAPIError, match="password authentication failed"):
+    with pytest.raises(asyncpg.InvalidPasswordError, match="password authentication failed"):
         await count(databases.connect(url.replace("whatlead_letterbox:", "whatlead_letterbox:wrong")))

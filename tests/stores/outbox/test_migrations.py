@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from shutil import copytree
 
+import asyncpg
 import pytest
-from sqlalchemy.exc import ProgrammingError
 from tests.postgres import Databases
 
 from chassis.database import Database, Query
@@ -74,7 +74,7 @@ async def test_a_service_uses_its_tables_and_does_not_own_them(databases: Databa
         "UPDATE schema_version SET version_num = '9999'",
         "ALTER TABLE letter DISABLE TRIGGER ALL",
     ):
-        with pytest.raises(ProgrammingError):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await run(database, forbidden)
 
 
@@ -83,7 +83,7 @@ async def test_no_service_reads_anothers_tables(databases: Databases, empty: str
     await migrate(empty, "letterbox", databases.server.password)
     await migrate(empty, "neighbour", PASSWORD)
     assert await run(connect(databases, empty, "neighbour"), "INSERT INTO secret VALUES ('a')") == 1
-    with pytest.raises(ProgrammingError):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await run(connect(databases, empty, "letterbox"), "SELECT word FROM neighbour.secret")
 
 
