@@ -223,23 +223,28 @@ async def test_the_schema_refuses_what_no_resumption_can_be(store: Store, change
             await tx.connection.execute(f"UPDATE pause SET {change}")
 
 
+@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize(("name", "index"), [("take_snapshot", "pause_under_way"), ("list_canaries", "pause_canary")])
-async def test_finished_resumptions_cost_nothing(store: Store, databases: Databases, name: str, index: str) -> None:
+async def test_finished_resumptions_cost_nothing(
+    store: Store, databases: Databases, name: str, index: str, plans: str
+) -> None:
     """An executor asks for a snapshot many times a second: 20,000 ramps that are over must not be looked at."""
     made = await store.pause()
     await lift(store, made, plan=Ramp())
     organizations = ["", "demo", *(f"org-{number}" for number in range(50))]
-    params: dict[str, object] = {"replica_id": uuid7(), "organization_ids": organizations, "session_ids": []}
+    params: dict[str, object] = {"replica_id": uuid7(), "session_ids": [], "organization_ids": organizations}
     administrator = databases.connect(databases.server.url(database=store.url.rpartition("/")[2]))
     async with store.database.transaction() as tx:
         await tx.connection.execute(_MANY_ORGANIZATIONS)
         await tx.connection.execute(_MANY_FINISHED)
     async with administrator.transaction() as tx:
         await tx.connection.execute("ANALYZE control.pause, control.control_version")
+    query: Query = getattr(load_queries("control"), name)
+    given = [f"'{str(one).translate(_AS_ARRAY)}'" for one in params.values()]
     async with store.database.transaction() as tx:
-        sql: str = getattr(load_queries("control"), name).text
-        query = Query.of(name, f"EXPLAIN (ANALYZE, TIMING OFF) {sql}")
-        lines = [row[0] for row in await tx.fetch(query, **(params if name == "take_snapshot" else {}))]
+        await tx.connection.execute(f"SET LOCAL plan_cache_mode = {plans}; PREPARE query AS {query.sql}")
+        call = f"query ({', '.join(given)})" if name == "take_snapshot" else "query"
+        lines = [row[0] for row in await tx.connection.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) EXECUTE {call}")]
 
     plan = "\n".join(lines)
     assert index in plan
@@ -248,6 +253,7 @@ async def test_finished_resumptions_cost_nothing(store: Store, databases: Databa
     assert sum(removed) < 10, plan
 
 
+_AS_ARRAY = str.maketrans("[]'", '{}"')
 _MANY_ORGANIZATIONS = """
 INSERT INTO control_version (organization_id, version)
 SELECT 'org-' || number, 3
