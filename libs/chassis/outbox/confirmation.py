@@ -1,4 +1,4 @@
-"""Confirm what was delivered, in groups: what arrives while one group commits is the next. Knows no receiver."""
+"""Confirm what was delivered, in groups: what arrives within a moment of one is the next. Knows no receiver."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +9,7 @@ from chassis.outbox.parcels import Parcel, SetAside
 from chassis.outbox.store import Store
 from kernel.errors import Failure
 
+_MOMENT_SECONDS = 0.05  # nobody waits for a confirmation: without one a parcel is merely delivered once more
 _RETRY_SECONDS = 0.25
 _MOST = 50_000
 _log = structlog.get_logger("outbox")
@@ -47,8 +48,10 @@ class Confirmations:
                 await self._wake.wait()
             if not await self._commit():
                 await asyncio.sleep(_RETRY_SECONDS)
-            elif not self._parcels:
+                continue
+            if not self._parcels:
                 self._settled()
+            await asyncio.sleep(_MOMENT_SECONDS)
 
     async def _commit(self) -> bool:
         parcels, self._parcels = self._parcels, []

@@ -9,7 +9,7 @@ from control.infrastructure.changes import AUDIT
 from kernel.errors import Failure
 from whatlead.audit.v1 import event_pb2, event_pb2_grpc
 
-_LINGER = timedelta(milliseconds=20)
+_LINGER = timedelta(milliseconds=100)
 _MAX_EVENTS = 10_000
 
 

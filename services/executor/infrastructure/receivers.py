@@ -12,8 +12,7 @@ from whatlead.error.v1 import error_pb2
 from whatlead.gate.v1 import gate_pb2, signal_pb2
 
 _TIMEOUT = 10.0
-_LINGER = timedelta(milliseconds=20)
-_SIGNALS_LINGER = timedelta(milliseconds=100)
+_LINGER = timedelta(milliseconds=100)
 
 
 class _Response(Protocol):
@@ -46,7 +45,7 @@ def receivers(
     return [
         Receiver(name=AUDIT, deliver=audit, split=_split_events, linger=_LINGER, max_items=10_000),
         Receiver(name=GATE_RETURNS, deliver=returns, split=_split_returns, max_items=5_000),
-        Receiver(name=GATE_SIGNALS, deliver=signals, split=_split_signals, linger=_SIGNALS_LINGER, max_items=5_000),
+        Receiver(name=GATE_SIGNALS, deliver=signals, split=_split_signals, linger=_LINGER, max_items=5_000),
     ]
 
 

@@ -19,7 +19,7 @@ from whatlead.control.v1 import control_pb2, control_pb2_grpc
 from whatlead.error.v1 import error_pb2
 from whatlead.executor.v1 import executor_pb2, executor_pb2_grpc
 
-_AUDIT_LINGER = timedelta(milliseconds=20)
+_AUDIT_LINGER = timedelta(milliseconds=100)
 _PAUSE_SECONDS = 5.0
 _MOST_PAUSES = 20
 
@@ -35,7 +35,7 @@ def executor_receiver(stub: executor_pb2_grpc.ExecutorServiceAsyncStub) -> Recei
 
 
 def audit_receiver(stub: event_pb2_grpc.EventServiceAsyncStub) -> Receiver:
-    """Take events to audit, in company if some comes within 20 ms."""
+    """Take events to audit, in company if some comes meanwhile."""
 
     async def deliver(payload: bytes) -> Sequence[Refusal]:
         answer = await stub.RecordEvents(event_pb2.RecordEventsRequest.FromString(payload))
