@@ -39,6 +39,7 @@ from kernel.errors import Failure, Kind
 
 log = structlog.get_logger("executor")
 
+_GATHERING_SECONDS = 0.005  # how long a crowded process waits for places, so that a round fills several
 _NOTHING: Sequence[TakenJob] = ()
 
 
@@ -107,6 +108,8 @@ class Dispatch:
         """Do one round; return the seconds until the next is due unless something wakes the loop before."""
         await self._unconfirmed.put_back()
         await self._release_resumed()
+        if self._outcomes.is_crowded:
+            await self._clock.sleep(_GATHERING_SECONDS)
         room = min(self._outcomes.room, self._limits.sends)
         if room < 1:
             return self._limits.longest_sleep

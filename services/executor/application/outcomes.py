@@ -1,6 +1,7 @@
 """Collect outcomes and store them in batches as they come. Knows no provider; it never loses what it was told.
 
-It also says how many sends there is room for: while outcomes cannot be stored there is none, so nothing more is taken.
+It also says how many sends there is room for: an answer frees its place before it is stored. While outcomes cannot be
+stored there is no room, so nothing more is taken, nor while as many wait for it as there are places.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from executor.domain.words import JobState
 from kernel.errors import Failure
 
 _BATCH = 1_000
+_CROWDED = 8  # a process is crowded whose free places are fewer than one in so many
 _RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 2.0
 _LAST_CHANCE_SECONDS = 5.0
@@ -40,6 +42,7 @@ class Outcomes:
         self._stored = stored
         self._open: Counter[UUID] = Counter()
         self._in_flight = 0
+        self._answered = 0
         self._pending: list[Change] = []
         self._in_trouble = False
         self._closed = False
@@ -49,7 +52,14 @@ class Outcomes:
     @property
     def room(self) -> int:
         """How many more sends may be taken."""
-        return 0 if self._in_trouble else self._capacity - self._in_flight
+        if self._in_trouble:
+            return 0
+        return self._capacity - max(self._in_flight - self._answered, self._in_flight - self._capacity)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so few places are free that a round for them alone would cost more than it gains."""
+        return self.room < self._capacity // _CROWDED
 
     @property
     def in_flight(self) -> int:
@@ -63,8 +73,12 @@ class Outcomes:
 
     def add(self, change: Change) -> None:
         """Take what came of one send. It is stored soon, whatever becomes of the one who sent."""
+        was_full = self.room < 1
+        self._answered += 1
         self._pending.append(change)
         self._arrived.ring()
+        if was_full:
+            self.room_made.ring()
 
     def close(self) -> None:
         """Say that no more will come: what is pending is stored, then `run` ends."""
@@ -151,6 +165,7 @@ class Outcomes:
         for token in closed:
             self._open.pop(token, None)
         self._in_flight -= len(batch)
+        self._answered -= len(batch)
 
     async def _store_at_last(self) -> None:
         """Use what time a cancellation leaves for what is known and not stored."""

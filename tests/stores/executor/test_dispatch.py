@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -21,7 +23,7 @@ from tests.stores.executor.world import (
 
 from chassis.database import Database
 from chassis.validation import Rules
-from executor.application.ports import Allowed, Paused, TakeOrder, Unclear
+from executor.application.ports import Allowed, Paused, Settling, TakeOrder, Unclear
 from executor.application.rounds import Limits
 from executor.application.session import SESSION_ENDED
 from executor.domain.job import Scope, TakenJob
@@ -598,6 +600,45 @@ async def test_however_many_scopes_of_one_lane_wait_those_of_others_are_sent(dat
     async with world.running():
         await until(lambda: len(world.provider.sent) == 1, seconds=3.0)
     assert await world.state(job) == "SENT"
+
+
+async def test_an_answer_frees_its_place_before_it_is_stored(database: Database) -> None:
+    world = World.on(database, capacity=2)
+    may_store = asyncio.Event()
+    begin = world.outcomes._begin
+
+    @asynccontextmanager
+    async def late() -> AsyncIterator[Settling]:
+        await may_store.wait()
+        async with begin() as tx:
+            yield tx
+
+    world.outcomes._begin = late
+    async with world.running():
+        await world.accept(*(new_job() for _ in range(5)))
+        await until(lambda: len(world.provider.sent) == 4)
+        await until(lambda: world.outcomes.room == 0)
+        await world.dispatch.round()
+        assert len(world.provider.sent) == 4, "no more outcomes wait for the database than there are places"
+        may_store.set()
+        await until(lambda: len(world.provider.sent) == 5)
+        await until(lambda: world.outcomes.in_flight == 0)
+    assert set((await world.states()).values()) == {"SENT"}
+
+
+async def test_sends_that_hang_keep_the_last_place_from_nobody(database: Database) -> None:
+    world = World.on(database, capacity=16)
+    world.provider.gate = asyncio.Event()
+    async with world.running():
+        await world.accept(*(new_job() for _ in range(15)))
+        await until(lambda: len(world.provider.sent) == 15)
+        assert world.outcomes.is_crowded
+        other = new_job(instance_id="inst-2")
+        await world.accept(other, lanes=[replace(LANE, instance_id="inst-2")])
+        await until(lambda: len(world.provider.sent) == 16)
+        world.provider.gate.set()
+        await until(lambda: world.outcomes.in_flight == 0)
+    assert await world.state(other) == "SENT"
 
 
 async def test_outcomes_that_cannot_be_stored_are_kept_and_nothing_more_is_taken(database: Database) -> None:
