@@ -70,7 +70,7 @@ from whatlead.gate.v1 import (
 )
 
 # A bulk call is one batch by itself; single submits that come while it is written make the next.
-_MOST_INTENTS = 1_000
+_MOST_INTENTS = 500
 _MOST_QUEUED = 20_000
 _log = structlog.get_logger("gate.release")
 
@@ -123,6 +123,7 @@ def assemble(settings: GateSettings, database: Database, neighbours: Neighbours,
         size=_size,
         most=_MOST_INTENTS,
         queue_limit=_MOST_QUEUED,
+        owner=lambda submission: submission.organization_id,
     )
     reads = ConfigurationReads(database=database)
     gate = GateApi(

@@ -14,7 +14,7 @@ from whatlead.audit.v1 import event_pb2
 from whatlead.executor.v1 import executor_pb2
 
 EXECUTOR, AUDIT, CONTROL = "executor", "audit", "control"
-MOST_JOBS, MOST_EVENTS = 5_000, 10_000
+MOST_JOBS, MOST_EVENTS = 500, 10_000
 _MOST_BYTES = 1_000_000
 
 
