@@ -212,6 +212,7 @@ async def test_an_intent_in_a_paused_scope_says_so_with_who_why_and_until_when(g
         return (await gate.get(waiting.intent_id)).decision.reason == "INSTANCE_CAP"
 
     await gate.until(back)
+    await gate.until(lambda: bool(gate.audit.life(waiting.intent_id)))
     assert len(gate.audit.life(waiting.intent_id)) == 1
 
 
