@@ -8,6 +8,7 @@ from chassis.database import load_queries
 from chassis.outbox import PostingTransaction
 from executor.domain.change import Change, possible
 from executor.domain.job import Attempt, Job, JobKey, TakenJob
+from executor.infrastructure.kinds import by_kind
 from executor.infrastructure.parcels import Telling
 from executor.infrastructure.rows import attempt_of, job_of
 from whatlead.audit.v1 import event_pb2
@@ -28,22 +29,15 @@ class Ledger:
         if not asked and not closing:
             return ()
         changes = [possible(change) for change in asked]
-        attempts = [(place, change.attempt) for place, change in enumerate(changes, 1) if change.attempt is not None]
+        attempts = [change.attempt for change in changes]
         rows = await self.tx.fetch(
             queries.write_changes,
-            organization_ids=[change.job.organization_id for change in changes],
+            **by_kind(_ALIKE, map(_alike, changes)),
             intent_ids=[change.job.intent_id for change in changes],
-            expected_states=[change.job.state for change in changes],
-            expected_attempts=[change.job.attempt for change in changes],
-            expected_tokens=[change.job.lease_token for change in changes],
-            states=[change.state for change in changes],
-            reasons=[change.reason for change in changes],
-            tries=[change.tries for change in changes],
             retries_in=[change.retry_in for change in changes],
-            retries_by=[change.retry_by for change in changes],
-            helds_by=[_array(change.held_by) for change in changes],
-            facts=[len(change.facts) for change in changes],
-            **_columns(attempts),
+            begans_at=[attempt and attempt.began_at for attempt in attempts],
+            endeds_at=[attempt and attempt.ended_at for attempt in attempts],
+            provider_message_ids=[attempt and attempt.provider_message_id for attempt in attempts],
             closing=list(closing),
         )
         telling = Telling()
@@ -113,19 +107,57 @@ def _array(identifiers: Sequence[UUID]) -> str | None:
     return "{" + ",".join(map(str, identifiers)) + "}" if identifiers else None
 
 
-def _columns(attempts: Sequence[tuple[int, Attempt]]) -> dict[str, object]:
-    return {
-        "attempt_places": [place for place, _ in attempts],
-        "numbers": [attempt.number for _, attempt in attempts],
-        "takens_at": [attempt.taken_at for _, attempt in attempts],
-        "begans_at": [attempt.began_at for _, attempt in attempts],
-        "endeds_at": [attempt.ended_at for _, attempt in attempts],
-        "outcomes": [attempt.outcome for _, attempt in attempts],
-        "attempt_reasons": [attempt.reason for _, attempt in attempts],
-        "provider_codes": [attempt.provider_code for _, attempt in attempts],
-        "provider_message_ids": [attempt.provider_message_id for _, attempt in attempts],
-        "control_versions": [attempt.control_version for _, attempt in attempts],
-        "platform_versions": [attempt.platform_version for _, attempt in attempts],
-        "deliveries": [attempt.delivery for _, attempt in attempts],
-        "contradictions": [attempt.contradiction for _, attempt in attempts],
-    }
+_ALIKE = (
+    "organization_ids",
+    "expected_states",
+    "expected_attempts",
+    "expected_tokens",
+    "states",
+    "reasons",
+    "tries",
+    "retries_by",
+    "helds_by",
+    "facts",
+    "numbers",
+    "takens_at",
+    "outcomes",
+    "attempt_reasons",
+    "provider_codes",
+    "control_versions",
+    "platform_versions",
+    "deliveries",
+    "contradictions",
+)
+_NO_ATTEMPT = (None,) * 9
+
+
+def _alike(change: Change) -> tuple[object, ...]:
+    """Return what a change has in common with many others of its batch."""
+    job, attempt = change.job, change.attempt
+    return (
+        job.organization_id,
+        job.state,
+        job.attempt,
+        job.lease_token,
+        change.state,
+        change.reason,
+        change.tries,
+        change.retry_by,
+        _array(change.held_by),
+        len(change.facts),
+        *(_NO_ATTEMPT if attempt is None else _attempt_alike(attempt)),
+    )
+
+
+def _attempt_alike(attempt: Attempt) -> tuple[object, ...]:
+    return (
+        attempt.number,
+        attempt.taken_at,
+        attempt.outcome,
+        attempt.reason,
+        attempt.provider_code,
+        attempt.control_version,
+        attempt.platform_version,
+        attempt.delivery,
+        attempt.contradiction,
+    )

@@ -12,6 +12,7 @@ from executor.domain.change import Fact, Note
 from executor.domain.job import Job, Lane, NewJob
 from executor.domain.words import FactType, JobState, Reason
 from executor.infrastructure.content import encode
+from executor.infrastructure.kinds import by_kind
 from executor.infrastructure.ledger import Ledger, queries
 from executor.infrastructure.parcels import Telling
 
@@ -50,14 +51,13 @@ class PostgresArrivals:
 
         Of most of them nothing is told, so that one statement does; those with a tombstone come second, with an event.
         """
-        ordered = sorted(jobs, key=lambda job: (job.organization_id, job.intent_id))
         async with self._database.autocommit() as connection:
-            rows = await connection.fetch(queries.insert_jobs, **_columns(ordered), buried=False)
+            rows = await connection.fetch(queries.insert_jobs, **_columns(jobs), buried=False)
         taken: int = rows[0].taken
         buried = {(row.organization_id, row.intent_id) for row in rows if row.intent_id is not None}
         if buried:
             taken += await self._insert_buried(
-                [job for job in ordered if (job.organization_id, job.intent_id) in buried], at=at
+                [job for job in jobs if (job.organization_id, job.intent_id) in buried], at=at
             )
         return taken
 
@@ -76,24 +76,47 @@ class PostgresArrivals:
         return int(rows[0].taken)
 
 
-def _columns(jobs: Sequence[NewJob]) -> dict[str, object]:
+_ALIKE = (
+    "organization_ids",
+    "decision_numbers",
+    "sequences",
+    "instance_ids",
+    "campaign_ids",
+    "categories",
+    "submitteds_at",
+    "approveds_at",
+    "approveds_until",
+    "expire_times",
+    "nots_before",
+    "retries_unknown",
+)
+
+
+def _alike(job: NewJob) -> tuple[object, ...]:
+    """Return what a job has in common with many others of its batch."""
+    return (
+        job.organization_id,
+        job.decision_number,
+        job.sequence,
+        job.instance_id,
+        job.campaign_id,
+        job.category,
+        job.submitted_at,
+        job.approved_at,
+        job.approved_until,
+        job.expire_time,
+        job.not_before,
+        job.retry_unknown,
+    )
+
+
+def _columns(jobs: Sequence[NewJob]) -> dict[str, list[object]]:
     return {
-        "organization_ids": [job.organization_id for job in jobs],
+        **by_kind(_ALIKE, map(_alike, jobs)),
         "intent_ids": [job.intent_id for job in jobs],
-        "decision_numbers": [job.decision_number for job in jobs],
-        "sequences": [job.sequence for job in jobs],
-        "instance_ids": [job.instance_id for job in jobs],
-        "campaign_ids": [job.campaign_id for job in jobs],
-        "categories": [job.category for job in jobs],
         "recipients": [job.recipient for job in jobs],
         "recipient_ids": [job.recipient_id for job in jobs],
         "contents": [encode(job.content) for job in jobs],
-        "submitteds_at": [job.submitted_at for job in jobs],
-        "approveds_at": [job.approved_at for job in jobs],
-        "approveds_until": [job.approved_until for job in jobs],
-        "expire_times": [job.expire_time for job in jobs],
-        "nots_before": [job.not_before for job in jobs],
-        "retries_unknown": [job.retry_unknown for job in jobs],
         "traceparents": [job.traceparent for job in jobs],
     }
 

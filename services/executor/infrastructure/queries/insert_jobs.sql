@@ -2,62 +2,70 @@
 -- be told then, in the same transaction. Otherwise they are left out, and answered. A higher decision number revives a
 -- RETURNED one; anything else that is there already stays as it is. The share lock on tombstones makes cancellations wait, so that none
 -- is lost between its look at the jobs and its tombstone. What is canceled needs no recipient and no content.
+-- What jobs have in common is given once, as a kind, and each job names its kind. They are inserted in one order whoever hands
+-- them over, so that two who do never wait for each other in a circle.
 WITH given AS MATERIALIZED (
   SELECT
-    item.organization_id,
     item.intent_id,
-    item.decision_number,
-    item.sequence,
-    item.instance_id,
-    item.campaign_id,
-    item.category,
     item.recipient,
     item.recipient_id,
     item.content,
-    item.submitted_at,
-    item.approved_at,
-    item.approved_until,
-    item.expire_time,
-    item.not_before,
-    item.retry_unknown,
-    item.traceparent
+    item.traceparent,
+    alike.organization_id,
+    alike.decision_number,
+    alike.sequence,
+    alike.instance_id,
+    alike.campaign_id,
+    alike.category,
+    alike.submitted_at,
+    alike.approved_at,
+    alike.approved_until,
+    alike.expire_time,
+    alike.not_before,
+    alike.retry_unknown
   FROM unnest(
-    CAST(:organization_ids AS text[]),
     CAST(:intent_ids AS uuid[]),
+    CAST(:kinds AS bigint[]),
+    CAST(:recipients AS text[]),
+    CAST(:recipient_ids AS text[]),
+    CAST(:contents AS bytea[]),
+    CAST(:traceparents AS text[])
+  ) AS item (
+    intent_id,
+    kind,
+    recipient,
+    recipient_id,
+    content,
+    traceparent
+  )
+  JOIN unnest(
+    CAST(:organization_ids AS text[]),
     CAST(:decision_numbers AS integer[]),
     CAST(:sequences AS bigint[]),
     CAST(:instance_ids AS text[]),
     CAST(:campaign_ids AS text[]),
     CAST(:categories AS text[]),
-    CAST(:recipients AS text[]),
-    CAST(:recipient_ids AS text[]),
-    CAST(:contents AS bytea[]),
     CAST(:submitteds_at AS timestamptz[]),
     CAST(:approveds_at AS timestamptz[]),
     CAST(:approveds_until AS timestamptz[]),
     CAST(:expire_times AS timestamptz[]),
     CAST(:nots_before AS timestamptz[]),
-    CAST(:retries_unknown AS boolean[]),
-    CAST(:traceparents AS text[])
-  ) AS item (
+    CAST(:retries_unknown AS boolean[])
+  ) WITH ORDINALITY AS alike (
     organization_id,
-    intent_id,
     decision_number,
     sequence,
     instance_id,
     campaign_id,
     category,
-    recipient,
-    recipient_id,
-    content,
     submitted_at,
     approved_at,
     approved_until,
     expire_time,
     not_before,
     retry_unknown,
-    traceparent
-  )
+    kind
+  ) USING (kind)
 ),
 canceled AS MATERIALIZED (
   SELECT tombstone.organization_id, tombstone.intent_id, tombstone.reason, tombstone.actor
@@ -117,6 +125,7 @@ taken AS (
     AND canceled.intent_id = given.intent_id
   WHERE canceled.intent_id IS NULL
     OR :buried
+  ORDER BY given.organization_id, given.intent_id
   ON CONFLICT (organization_id, intent_id) DO UPDATE
   SET
     instance_id = excluded.instance_id,

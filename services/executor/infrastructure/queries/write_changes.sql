@@ -1,50 +1,93 @@
 -- Move jobs, each from exactly the state, attempt and lease it was read with, and keep what is known of their attempts.
 -- Leases whose jobs have all moved on are forgotten.
 -- WhatsApp's ids of messages hold the number: a forgotten job takes none any more.
+-- What changes have in common is given once, as a kind, and each change names its kind: a batch has few.
 -- Answers the changes that were taken, by their place in the batch.
 WITH change AS MATERIALIZED (
   SELECT
-    given.organization_id,
     given.intent_id,
-    given.expected_state,
-    given.expected_attempt,
-    given.expected_token,
-    given.state,
-    given.reason,
-    given.tries,
     given.retry_in,
-    given.retry_by,
-    given.held_by,
-    given.facts,
-    given.place
+    given.began_at,
+    given.ended_at,
+    given.provider_message_id,
+    given.place,
+    alike.organization_id,
+    alike.expected_state,
+    alike.expected_attempt,
+    alike.expected_token,
+    alike.state,
+    alike.reason,
+    alike.tries,
+    alike.retry_by,
+    alike.held_by,
+    alike.facts,
+    alike.number,
+    alike.taken_at,
+    alike.outcome,
+    alike.attempt_reason,
+    alike.provider_code,
+    alike.control_version,
+    alike.platform_version,
+    alike.delivery,
+    alike.contradiction
   FROM unnest(
-    CAST(:organization_ids AS text[]),
     CAST(:intent_ids AS uuid[]),
+    CAST(:kinds AS bigint[]),
+    CAST(:retries_in AS double precision[]),
+    CAST(:begans_at AS timestamptz[]),
+    CAST(:endeds_at AS timestamptz[]),
+    CAST(:provider_message_ids AS text[])
+  ) WITH ORDINALITY AS given (
+    intent_id,
+    kind,
+    retry_in,
+    began_at,
+    ended_at,
+    provider_message_id,
+    place
+  )
+  JOIN unnest(
+    CAST(:organization_ids AS text[]),
     CAST(:expected_states AS text[]),
     CAST(:expected_attempts AS integer[]),
     CAST(:expected_tokens AS uuid[]),
     CAST(:states AS text[]),
     CAST(:reasons AS text[]),
     CAST(:tries AS integer[]),
-    CAST(:retries_in AS double precision[]),
     CAST(:retries_by AS timestamptz[]),
     CAST(:helds_by AS text[]),
-    CAST(:facts AS integer[])
-  ) WITH ORDINALITY AS given (
+    CAST(:facts AS integer[]),
+    CAST(:numbers AS integer[]),
+    CAST(:takens_at AS timestamptz[]),
+    CAST(:outcomes AS text[]),
+    CAST(:attempt_reasons AS text[]),
+    CAST(:provider_codes AS text[]),
+    CAST(:control_versions AS bigint[]),
+    CAST(:platform_versions AS bigint[]),
+    CAST(:deliveries AS text[]),
+    CAST(:contradictions AS text[])
+  ) WITH ORDINALITY AS alike (
     organization_id,
-    intent_id,
     expected_state,
     expected_attempt,
     expected_token,
     state,
     reason,
     tries,
-    retry_in,
     retry_by,
     held_by,
     facts,
-    place
-  )
+    number,
+    taken_at,
+    outcome,
+    attempt_reason,
+    provider_code,
+    control_version,
+    platform_version,
+    delivery,
+    contradiction,
+    kind
+  ) USING (kind)
 ),
 moved AS (
   UPDATE job
@@ -70,12 +113,10 @@ moved AS (
     AND job.attempt = change.expected_attempt
     AND job.lease_token IS NOT DISTINCT FROM change.expected_token
   RETURNING
-    job.organization_id,
-    job.intent_id,
+    change.place,
     job.next_sequence - change.facts AS sequence,
     job.next_attempt_at,
-    job.recipient IS NULL AS forgotten,
-    change.place
+    job.recipient IS NULL AS forgotten
 ),
 kept AS (
   INSERT INTO attempt (
@@ -95,50 +136,23 @@ kept AS (
     contradiction
   )
   SELECT
-    moved.organization_id,
-    moved.intent_id,
-    given.number,
-    given.taken_at,
-    given.began_at,
-    given.ended_at,
-    given.outcome,
-    given.reason,
-    given.provider_code,
-    CASE WHEN moved.forgotten THEN '' ELSE given.provider_message_id END,
-    given.control_version,
-    given.platform_version,
-    given.delivery,
-    given.contradiction
-  FROM unnest(
-    CAST(:attempt_places AS bigint[]),
-    CAST(:numbers AS integer[]),
-    CAST(:takens_at AS timestamptz[]),
-    CAST(:begans_at AS timestamptz[]),
-    CAST(:endeds_at AS timestamptz[]),
-    CAST(:outcomes AS text[]),
-    CAST(:attempt_reasons AS text[]),
-    CAST(:provider_codes AS text[]),
-    CAST(:provider_message_ids AS text[]),
-    CAST(:control_versions AS bigint[]),
-    CAST(:platform_versions AS bigint[]),
-    CAST(:deliveries AS text[]),
-    CAST(:contradictions AS text[])
-  ) AS given (
-    place,
-    number,
-    taken_at,
-    began_at,
-    ended_at,
-    outcome,
-    reason,
-    provider_code,
-    provider_message_id,
-    control_version,
-    platform_version,
-    delivery,
-    contradiction
-  )
-  JOIN moved USING (place)
+    change.organization_id,
+    change.intent_id,
+    change.number,
+    change.taken_at,
+    change.began_at,
+    change.ended_at,
+    change.outcome,
+    change.attempt_reason,
+    change.provider_code,
+    CASE WHEN moved.forgotten THEN '' ELSE change.provider_message_id END,
+    change.control_version,
+    change.platform_version,
+    change.delivery,
+    change.contradiction
+  FROM moved
+  JOIN change USING (place)
+  WHERE change.number IS NOT NULL
   ON CONFLICT (organization_id, intent_id, number) DO UPDATE
   SET
     began_at = excluded.began_at,
