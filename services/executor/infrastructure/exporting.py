@@ -7,8 +7,8 @@ from uuid import UUID
 from chassis.outbox import Outbox
 from executor.domain.job import Attempt, Job, JobKey, Media, Template, Text
 from executor.infrastructure.content import decode
+from executor.infrastructure.events import stamp, stamp_if
 from executor.infrastructure.ledger import Ledger, named, queries
-from executor.infrastructure.parcels import stamp, stamp_if
 from whatlead.gate.v1 import intent_pb2, subject_pb2
 
 

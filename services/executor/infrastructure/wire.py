@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from executor.domain.job import Attempt, Content, Job, Lane, Media, NewJob, Template, Text
 from executor.domain.words import AttemptOutcome, CancelOutcome, JobState, Resolution
 from executor.infrastructure.counting import Working
-from executor.infrastructure.parcels import stamp, stamp_if
+from executor.infrastructure.events import stamp, stamp_if
 from kernel.errors import Violation
 from whatlead.executor.v1 import executor_pb2
 from whatlead.gate.v1 import intent_pb2

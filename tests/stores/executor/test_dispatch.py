@@ -29,7 +29,7 @@ from executor.application.session import SESSION_ENDED
 from executor.domain.job import Scope, TakenJob
 from executor.domain.outcome import Rejected, Retryable, Unknown
 from executor.domain.pauses import Pause, PauseScope
-from executor.infrastructure.parcels import fingerprint
+from executor.infrastructure.events import fingerprint
 from kernel.errors import Failure, Kind
 from kernel.ids import uuid7
 from whatlead.control.v1 import control_pb2
