@@ -20,6 +20,7 @@ from kernel.errors import Failure
 
 _BATCH = 1_000
 _CROWDED = 8  # a process is crowded whose free places are fewer than one in so many
+_GATHERING_SECONDS = 0.01  # how long few outcomes wait for others while many more sends are under way
 _RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 2.0
 _LAST_CHANCE_SECONDS = 5.0
@@ -102,6 +103,8 @@ class Outcomes:
         """Store all that is pending, however long it takes; a cancellation does not interrupt a commit."""
         wait = _RETRY_SECONDS
         while self._pending:
+            if len(self._pending) * _CROWDED < self._in_flight - self._answered:
+                await asyncio.sleep(_GATHERING_SECONDS)
             batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
             storing = asyncio.ensure_future(self._store(batch))
             try:
