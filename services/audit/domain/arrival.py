@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from audit.domain.event import EventType
+from audit.domain.event import AggregateType, EventType
 
 
 class Reading(NamedTuple):
@@ -52,11 +52,15 @@ class Measurement(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """One event that can be stored. `occurred_at` is never after `recorded_at`; `clamped` if it was moved."""
+    """One event that can be stored: first its columns, then what it adds to the numbers.
+
+    `occurred_at` is never after `recorded_at`; `clamped` if it was moved. Times to send are microseconds, 0 where
+    clocks disagree about the order, and none where the event does not tell them.
+    """
 
     event_id: str
     organization_id: str
-    aggregate_type: str
+    aggregate_type: AggregateType
     aggregate_id: str
     sequence: int
     type: EventType
@@ -70,8 +74,8 @@ class Arrival(NamedTuple):
     trace_id: str
     actor: str
     body: bytes
-    submitted_at: datetime | None = None
-    approved_at: datetime | None = None
+    since_submission: int | None = None
+    since_approval: int | None = None
     reading: Reading | None = None
     scope: ScopeMark | None = None
     backlog: Measurement | None = None

@@ -12,7 +12,6 @@ from audit.domain.event import EventType
 SPANS = (1, 10, 60, 1_440)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MINUTE = timedelta(minutes=1)
 _UNTIMED = (Durations(), Durations())
 
@@ -95,11 +94,6 @@ def full_span_from(moment: datetime, minutes: int) -> datetime:
     return moment + (_EPOCH - moment) % timedelta(minutes=minutes)
 
 
-def elapsed_us(since: datetime, until: datetime) -> int:
-    """Return the microseconds between two clocks' readings; 0 where the clocks disagree about the order."""
-    return max(0, (until - since) // _MICROSECOND)
-
-
 def roll_up(arrivals: Sequence[Arrival]) -> Rollup:
     """Sum up the events of a batch that were really stored."""
     return Rollup(
@@ -125,16 +119,16 @@ def _count(arrivals: Iterable[Arrival]) -> tuple[Count, ...]:
             minute,
             arrival.instance_id,
             arrival.campaign_id,
-            arrival.type.value,
+            arrival.type,
             arrival.reason,
         )
         sums[key] = sums.get(key, 0) + 1
         if arrival.type is EventType.MESSAGE_SENT:
             since_approval, since_submission = times.get(key) or times.setdefault(key, (Durations(), Durations()))
-            if arrival.approved_at is not None:
-                since_approval.add(elapsed_us(arrival.approved_at, arrival.occurred_at))
-            if arrival.submitted_at is not None:
-                since_submission.add(elapsed_us(arrival.submitted_at, arrival.occurred_at))
+            if arrival.since_approval is not None:
+                since_approval.add(arrival.since_approval)
+            if arrival.since_submission is not None:
+                since_submission.add(arrival.since_submission)
     return tuple(Count(CountKey(*key), sums[key], *times.get(key, _UNTIMED)) for key in sorted(sums))
 
 

@@ -14,7 +14,6 @@ from audit.application.busiest import Busiest
 from audit.domain.arrival import Arrival
 from audit.domain.event import EventType
 from audit.domain.metrics import VOLUME_TYPES, OrganizationMetrics
-from audit.domain.rollup import elapsed_us
 
 MOST_REASONS = 100
 _WITH_REASON = frozenset({EventType.MESSAGE_BLOCKED, EventType.MESSAGE_QUEUED, EventType.MESSAGE_FAILED})
@@ -69,9 +68,10 @@ class StoredEvents:
             self._events.add(events, {"producer": producer, "type": type_.value, "reason": self._bounded(reason)})
         for one in arrivals:
             if one.type is EventType.MESSAGE_SENT:
-                for since, began in zip(_SINCE, (one.approved_at, one.submitted_at), strict=True):
-                    if began is not None:
-                        self._took(elapsed_us(began, one.occurred_at) / 1e6, since)
+                if one.since_approval is not None:
+                    self._took(one.since_approval / 1e6, "approval")
+                if one.since_submission is not None:
+                    self._took(one.since_submission / 1e6, "submission")
 
     def _took(self, seconds: float, since: str) -> None:
         """Count one time; an instrument's own histogram would take as long for it as reading the whole event does."""

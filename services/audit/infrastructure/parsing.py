@@ -22,6 +22,7 @@ MOST_BYTES = 65_536
 LAST_SEQUENCE = 2**31 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 LAST_SECOND = 253_402_300_799
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _LAST_UUID7 = "e677d21f-dbff-8"  # The year 9999 ends here.
@@ -37,10 +38,15 @@ class _Unusable(Exception):
 
 def moment_of(stamp: Timestamp) -> datetime:
     """Return the time to the microsecond. Raises `_Unusable` beyond the years 1970 to 9999."""
+    return _EPOCH + timedelta(0, 0, _microseconds(stamp))
+
+
+def _microseconds(stamp: Timestamp) -> int:
+    """Return the time since 1970, which is reckoned with faster than a `datetime`."""
     seconds, nanos = stamp.seconds, stamp.nanos
     if not (0 <= seconds <= LAST_SECOND and 0 <= nanos <= 999_999_999):
         raise _Unusable("a timestamp lies beyond the years 1970 to 9999")
-    return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+    return seconds * 1_000_000 + nanos // 1000
 
 
 def parse(position: int, body: bytes, *, peer: str, recorded_at: datetime) -> Arrival | Refused:
@@ -85,7 +91,8 @@ def _arrival(event: event_pb2.OperationalEvent, event_id: str, body: bytes, reco
     instance_id, campaign_id = event.instance_id, event.campaign_id
     reason, trace_id, actor = event.reason, event.trace_id, event.actor
     words = (organization_id, aggregate_id, instance_id, campaign_id, reason, trace_id, actor)
-    if len(max(words, key=len)) > LONGEST_WORD or "\0" in "".join(words):
+    together = "".join(words)
+    if "\0" in together or (len(together) > LONGEST_WORD and len(max(words, key=len)) > LONGEST_WORD):
         raise _Unusable(f"a word is longer than {LONGEST_WORD} characters or holds a zero byte")
     if aggregate is AggregateType.INTENT:
         aggregate_id = aggregate_id.lower()
@@ -93,18 +100,22 @@ def _arrival(event: event_pb2.OperationalEvent, event_id: str, body: bytes, reco
             raise _Unusable("aggregate_id: an intent's id is a UUIDv7")
         if not organization_id:
             raise _Unusable("organization_id: an intent belongs to one")
-    if event.sequence > LAST_SEQUENCE:
+    sequence = event.sequence
+    if sequence > LAST_SEQUENCE:
         raise _Unusable(f"sequence: at most {LAST_SEQUENCE}")
     occurred_at = moment_of(event.occurred_at)
     clamped = occurred_at > recorded_at
     if clamped:
         occurred_at = recorded_at
-    submitted_at = approved_at = reading = scope = backlog = None
+    since_submission = since_approval = reading = scope = backlog = None
     match event.WhichOneof("detail"):
         case "attempt" if type_ is EventType.MESSAGE_SENT:
             attempt = event.attempt
-            submitted_at = moment_of(attempt.submitted_at) if attempt.HasField("submitted_at") else None
-            approved_at = moment_of(attempt.approved_at) if attempt.HasField("approved_at") else None
+            sent = (occurred_at - _EPOCH) // _MICROSECOND
+            if attempt.HasField("submitted_at"):
+                since_submission = max(0, sent - _microseconds(attempt.submitted_at))
+            if attempt.HasField("approved_at"):
+                since_approval = max(0, sent - _microseconds(attempt.approved_at))
         case "decision":
             reading = _reading(event.decision)
         case "pause":
@@ -118,9 +129,9 @@ def _arrival(event: event_pb2.OperationalEvent, event_id: str, body: bytes, reco
     return Arrival(
         event_id,
         organization_id,
-        aggregate.value,
+        aggregate,
         aggregate_id,
-        event.sequence,
+        sequence,
         type_,
         instance_id,
         campaign_id,
@@ -132,8 +143,8 @@ def _arrival(event: event_pb2.OperationalEvent, event_id: str, body: bytes, reco
         trace_id,
         actor,
         body,
-        submitted_at,
-        approved_at,
+        since_submission,
+        since_approval,
         reading,
         scope,
         backlog,
