@@ -116,7 +116,21 @@ moved AS (
     change.place,
     job.next_sequence - change.facts AS sequence,
     job.next_attempt_at,
-    job.recipient IS NULL AS forgotten
+    job.recipient IS NULL AS forgotten,
+    change.organization_id,
+    change.intent_id,
+    change.number,
+    change.taken_at,
+    change.began_at,
+    change.ended_at,
+    change.outcome,
+    change.attempt_reason,
+    change.provider_code,
+    change.provider_message_id,
+    change.control_version,
+    change.platform_version,
+    change.delivery,
+    change.contradiction
 ),
 kept AS (
   INSERT INTO attempt (
@@ -136,23 +150,22 @@ kept AS (
     contradiction
   )
   SELECT
-    change.organization_id,
-    change.intent_id,
-    change.number,
-    change.taken_at,
-    change.began_at,
-    change.ended_at,
-    change.outcome,
-    change.attempt_reason,
-    change.provider_code,
-    CASE WHEN moved.forgotten THEN '' ELSE change.provider_message_id END,
-    change.control_version,
-    change.platform_version,
-    change.delivery,
-    change.contradiction
+    moved.organization_id,
+    moved.intent_id,
+    moved.number,
+    moved.taken_at,
+    moved.began_at,
+    moved.ended_at,
+    moved.outcome,
+    moved.attempt_reason,
+    moved.provider_code,
+    CASE WHEN moved.forgotten THEN '' ELSE moved.provider_message_id END,
+    moved.control_version,
+    moved.platform_version,
+    moved.delivery,
+    moved.contradiction
   FROM moved
-  JOIN change USING (place)
-  WHERE change.number IS NOT NULL
+  WHERE moved.number IS NOT NULL
   ON CONFLICT (organization_id, intent_id, number) DO UPDATE
   SET
     began_at = excluded.began_at,
