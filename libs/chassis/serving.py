@@ -26,6 +26,7 @@ from chassis.settings import ServiceSettings, load
 from chassis.signing_keys import signing_keys
 from chassis.validation import Rules
 from kernel.errors import Failure
+from kernel.garbage import collect_seldom
 
 GRACE_SECONDS = 10.0
 _GRACE_BROKEN_SECONDS = 1.0
@@ -118,6 +119,7 @@ def launch(name: str, settings_class: type[S], compose: Callable[[S], AbstractAs
 
     async def live() -> None:
         async with compose(settings) as process:
+            collect_seldom()
             await run(process)
 
     try:

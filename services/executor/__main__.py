@@ -54,7 +54,6 @@ from executor.infrastructure.webhook_http import WebhookReceiver
 from executor.infrastructure.whatsapp_statuses import read_statuses
 from executor.settings import ExecutorSettings
 from kernel.clock import Clock, SystemClock
-from kernel.garbage import collect_seldom
 from kernel.ids import uuid7
 from whatlead.audit.v1.event_pb2_grpc import EventServiceStub
 from whatlead.control.v1.control_pb2_grpc import ControlServiceStub
@@ -254,7 +253,6 @@ def main(argv: Sequence[str] = ()) -> int:
     if argv:
         sys.stderr.write("executor takes no arguments; its settings are WHATLEAD_… variables\n")
         return 2
-    collect_seldom()
     return launch("executor", ExecutorSettings, compose)
 
 

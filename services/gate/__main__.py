@@ -11,7 +11,6 @@ from chassis.serving import Process, launch
 from gate.composition import Neighbours, assemble
 from gate.settings import GateSettings
 from kernel.clock import SystemClock
-from kernel.garbage import collect_seldom
 from whatlead.audit.v1.event_pb2_grpc import EventServiceStub
 from whatlead.control.v1.control_pb2_grpc import ControlServiceStub
 from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceStub
@@ -43,7 +42,6 @@ def main(argv: Sequence[str] = ()) -> int:
     if argv:
         sys.stderr.write("gate takes no arguments; its settings are WHATLEAD_… variables\n")
         return 2
-    collect_seldom()
     return launch("gate", GateSettings, compose)
 
 
