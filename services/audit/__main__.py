@@ -36,7 +36,6 @@ from chassis.serving import Process, Registration, launch
 from chassis.telemetry import meter
 from kernel.clock import Clock, SystemClock
 from kernel.errors import Failure
-from kernel.garbage import collect_seldom
 from kernel.group_commit import GroupCommit
 from whatlead.audit.v1 import (
     event_pb2,
@@ -165,7 +164,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv:
         sys.stderr.write("audit takes no arguments; its settings are WHATLEAD_… variables\n")
         return 2
-    collect_seldom()
     return launch("audit", AuditSettings, compose)
 
 
