@@ -1,6 +1,6 @@
 """What the use cases need from outside, by intent. The infrastructure implements these; nothing here is implemented."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +50,8 @@ class Asked(NamedTuple):
     instance_id: str
 
 
+InstanceKey = tuple[str, str]
+"""Organization and instance."""
 RecipientKey = tuple[str, bytes]
 """Organization and number hash."""
 ContentKey = tuple[str, bytes, bytes]
@@ -113,8 +115,10 @@ class Verdicts(Protocol):
 class Deciding(Facts, Verdicts, Protocol):
     """One transaction of decisions."""
 
-    async def lock(self, organization_ids: Iterable[str]) -> dict[str, Organization]:
-        """Take the organizations' locks, in order, and load what they are judged by."""
+    async def lock(
+        self, organization_ids: Iterable[str], named: Collection[InstanceKey] | None = None
+    ) -> dict[str, Organization]:
+        """Take the organizations' locks, in order, and load what they are judged by: instances named, or all."""
         ...
 
     async def held(self, intents: Sequence[tuple[str, UUID]]) -> Sequence[Held]:

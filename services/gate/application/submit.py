@@ -14,6 +14,7 @@ from gate.application.ports import (
     Control,
     CountDecisions,
     Facts,
+    InstanceKey,
     Organization,
     RecipientFacts,
     RecipientKey,
@@ -59,7 +60,7 @@ async def submit(
     items = [Item(submission=submission, new=new) for submission in submissions for new in submission.intents]
     controls = await control.check(await scopes_of_items(items, store))
     async with store.deciding() as tx:
-        organizations = await tx.lock({submission.organization_id for submission in submissions})
+        organizations = await tx.lock({submission.organization_id for submission in submissions}, _named(items))
         replays = await tx.replays([item.request for item in items])
         results, verdicts = await _decide(tx, items, organizations, replays, controls, clock.now())
         waits = [
@@ -75,6 +76,12 @@ async def submit(
     count(verdicts)
     flat = iter(results)
     return [[next(flat) for _ in submission.intents] for submission in submissions]
+
+
+def _named(items: Sequence[Item]) -> set[InstanceKey] | None:
+    """Return the instances that the items name; None if one of them leaves the choice to us."""
+    named = {(item.submission.organization_id, item.new.instance_id) for item in items}
+    return named if all(instance_id for _, instance_id in named) else None
 
 
 async def scopes_of_items(items: Sequence[Item], store: Store) -> set[Scope]:

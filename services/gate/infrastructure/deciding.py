@@ -1,12 +1,12 @@
 """One transaction of decisions on PostgreSQL: one statement a table, one parcel a receiver. Decides nothing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from chassis.outbox import PostingTransaction
 from gate.application.messages import Ending, Held, Verdict, Wait
-from gate.application.ports import Organization, RecipientFacts, RecipientKey
+from gate.application.ports import InstanceKey, Organization, RecipientFacts, RecipientKey
 from gate.application.release import Due
 from gate.domain.words import IntentState
 from gate.infrastructure import rows
@@ -24,13 +24,15 @@ class PostgresDeciding(PostgresFacts):
         self.tx: PostingTransaction = tx
         self.handover = handover
 
-    async def lock(self, organization_ids: Iterable[str]) -> dict[str, Organization]:
+    async def lock(
+        self, organization_ids: Iterable[str], named: Collection[InstanceKey] | None = None
+    ) -> dict[str, Organization]:
         wanted = sorted(set(organization_ids))
         locked = await self.tx.fetch(queries.lock_organizations, organization_ids=wanted)
         if len(locked) < len(wanted):
             await self.tx.execute(queries.make_organizations, organization_ids=wanted)
             locked = await self.tx.fetch(queries.lock_organizations, organization_ids=wanted)
-        return await self.load(locked)
+        return await self.load(locked, named)
 
     async def recipients(self, keys: Sequence[RecipientKey]) -> Mapping[RecipientKey, RecipientFacts]:
         found = await self.tx.fetch(

@@ -1,12 +1,12 @@
 """Load what decisions are made from, each kind of fact with one statement. Writes nothing and decides nothing."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from chassis.database import Row, Transaction
-from gate.application.ports import ContentKey, Organization, RecipientFacts, RecipientKey, Replay
+from gate.application.ports import ContentKey, InstanceKey, Organization, RecipientFacts, RecipientKey, Replay
 from gate.domain.moments import microseconds
 from gate.domain.policy import DEFAULT_POLICY
 from gate.domain.schedule import day_of, hour_of
@@ -33,8 +33,8 @@ class PostgresFacts:
             )
         return (await self.load(found))[organization_id]
 
-    async def load(self, found: Sequence[Row]) -> dict[str, Organization]:
-        """Return the organizations of these rows with their instances."""
+    async def load(self, found: Sequence[Row], named: Collection[InstanceKey] | None = None) -> dict[str, Organization]:
+        """Return the organizations of these rows with their instances: those named, or all."""
         organizations = {
             row.organization_id: Organization(
                 organization_id=row.organization_id,
@@ -46,7 +46,12 @@ class PostgresFacts:
         }
         now = microseconds(self.clock.now())
         for row in await self.tx.fetch(
-            queries.load_instances, organization_ids=list(organizations), hour=hour_of(now), day=day_of(now)
+            queries.load_instances,
+            organization_ids=list(organizations) if named is None else [],
+            named_in=[organization_id for organization_id, _ in named or ()],
+            named=[instance_id for _, instance_id in named or ()],
+            hour=hour_of(now),
+            day=day_of(now),
         ):
             organizations[row.organization_id].instances[row.instance_id] = rows.instance_of(row)
             self.lanes[row.organization_id, row.instance_id] = LaneFacts(

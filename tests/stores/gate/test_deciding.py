@@ -196,3 +196,13 @@ async def test_hot_reads_use_their_indexes(service_database: Fresh) -> None:
             assert "Seq Scan on waiting" not in plan, (name, plan)
             assert "Seq Scan on intent" not in plan, (name, plan)
             assert "Sort" not in plan, (name, plan)
+
+
+async def test_of_a_large_organization_only_the_named_instances_are_loaded(databases: Databases) -> None:
+    one, _ = await pair(databases)
+    await one.provision(Policy(), "inst-1", "inst-2", "inst-3")
+    async with one.store.deciding() as tx:
+        named = await tx.lock(["demo"], {("demo", "inst-2"), ("demo", "unknown")})
+        every = await tx.lock(["demo"])
+    assert named["demo"].instances == {"inst-2": every["demo"].instances["inst-2"]}
+    assert every["demo"].instances.keys() == {"inst-1", "inst-2", "inst-3"}
