@@ -39,11 +39,11 @@ class Rules:
             Violation(field=_join(prefix, _path(broken)), description=_words(broken))
             for broken in self._validator.collect_violations(message)
         ]
-        named = {violation.field for violation in found}
-        found.extend(late for late in self._impossible_times(message, prefix) if late.field not in named)
+        late = [*self._impossible_times(message, prefix)]
         if b"\0" in message.SerializeToString():
-            found.extend(nul for nul in _texts_with_nul(message, prefix) if nul.field not in named)
-        return tuple(found)
+            late.extend(_texts_with_nul(message, prefix))
+        named = {violation.field for violation in found}
+        return (*found, *(violation for violation in late if violation.field not in named))
 
     def check(self, message: Message) -> None:
         """Raise Failure INVALID_ARGUMENT, naming every bad field."""

@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
+from array import array
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NewType
 from uuid import UUID
 
@@ -13,20 +14,17 @@ SessionId = NewType("SessionId", UUID)
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
 _RANDOM_BITS = 74
+_DRAWN_BITS = 64
 _LOW_BITS = (1 << 62) - 1
-_BYTES = 10
 _BLOCK = 100
 
 
-def _random_numbers() -> Iterator[int]:
-    """Yield random numbers of 74 bits, read from the system in blocks."""
-    while True:
-        block = os.urandom(_BYTES * _BLOCK)
-        for start in range(0, len(block), _BYTES):
-            yield int.from_bytes(block[start : start + _BYTES]) >> (8 * _BYTES - _RANDOM_BITS)
+def random_numbers(count: int) -> "array[int]":
+    """Return random numbers of 64 bits, read from the system at once."""
+    return array("Q", os.urandom(_DRAWN_BITS // 8 * count))
 
 
-_random = _random_numbers()
+_random = chain.from_iterable(iter(lambda: random_numbers(_BLOCK), None))
 _newest = 0
 
 
@@ -42,14 +40,14 @@ def uuid7() -> UUID:
     Those of one process ascend in the order they were made, also within a millisecond and when the clock is set back.
     """
     global _newest  # the only state: what was given last
-    number = time.time_ns() // 1_000_000 << _RANDOM_BITS | next(_random)
-    _newest = number if number > _newest else _newest + 1 + (next(_random) >> 42)
+    number = time.time_ns() // 1_000_000 << _RANDOM_BITS | next(_random) << _RANDOM_BITS - _DRAWN_BITS
+    _newest = number if number > _newest else _newest + 1 + (next(_random) >> 32)
     return _assemble(_newest)
 
 
 def uuid7_at(moment: datetime) -> UUID:
     """Return a new identifier created at `moment` (aware)."""
-    return _assemble(int(moment.timestamp() * 1000) << _RANDOM_BITS | next(_random))
+    return _assemble(int(moment.timestamp() * 1000) << _RANDOM_BITS | next(_random) << _RANDOM_BITS - _DRAWN_BITS)
 
 
 def uuid7_floor(moment: datetime) -> UUID:

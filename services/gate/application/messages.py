@@ -1,16 +1,16 @@
 """Intents as the use cases carry them. A number is only ever seen sealed, a text not at all."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from gate.domain.decision import Decision
 from gate.domain.schedule import Slot
 from gate.domain.words import Category, IntentState
+from kernel.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewIntent:
     """One valid item of a submit.
 
@@ -33,7 +33,7 @@ class NewIntent:
     sealed: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Submission:
     """What one caller submits in one call."""
 
@@ -43,7 +43,7 @@ class Submission:
     intents: Sequence[NewIntent]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Message:
     """An intent that has its id. Never changes."""
 
@@ -71,7 +71,7 @@ class Message:
         return not self.sealed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Standing:
     """Where an accepted intent stands. `sequence` is the next number that the holder of the intent may use."""
 
@@ -83,7 +83,7 @@ class Standing:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Held:
     """An accepted intent under the lock of its organization."""
 
@@ -91,7 +91,7 @@ class Held:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recorded:
     """A decision with its number."""
 
@@ -100,7 +100,7 @@ class Recorded:
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Verdict:
     """A decision to be stored. Its event takes the number `sequence`; a job, if there is one, the next."""
 
@@ -109,7 +109,7 @@ class Verdict:
     recorded: Recorded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Submitted:
     """The answer for one item: an accepted intent and its current decision."""
 
@@ -118,7 +118,7 @@ class Submitted:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Ending:
     """An intent that ends while it is with the gate, by expiry or by a caller."""
 
@@ -129,7 +129,7 @@ class Ending:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Wait:
     """Until when, and for what event, a QUEUED intent waits with the gate."""
 
@@ -138,7 +138,7 @@ class Wait:
     waits_for: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class View:
     """An intent as it is shown to callers."""
 

@@ -11,6 +11,7 @@ from gate.application.messages import Ending, Held, Recorded, Verdict, Wait
 from gate.domain.facts import Controls, Instance, Scope
 from gate.domain.policy import Policy
 from gate.domain.words import CancelOutcome
+from kernel.values import value
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Organization:
     instances: dict[str, Instance] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RecipientFacts:
     """What is known of a recipient. One who was made for this batch has no earlier intent."""
 
@@ -33,7 +34,7 @@ class RecipientFacts:
     made: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Replay:
     """What an earlier request id led to."""
 

@@ -1,7 +1,6 @@
 """Submit: accept intents, decide them in order and hand over what is approved, in one transaction a batch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -26,22 +25,19 @@ from gate.domain.facts import Controls, Scope
 from gate.domain.words import Outcome
 from kernel.clock import Clock
 from kernel.errors import Failure, Kind
+from kernel.values import value
 
 LIFETIME = timedelta(days=7)
 Result = Submitted | Failure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Item:
-    """One intent of one submission of a batch."""
+    """One intent of one submission of a batch. `request` is the key of its idempotency."""
 
     submission: Submission
     new: NewIntent
-
-    @property
-    def request(self) -> tuple[str, str]:
-        """Return the key of its idempotency."""
-        return self.submission.organization_id, self.new.request_id
+    request: tuple[str, str]
 
 
 async def submit(
@@ -57,7 +53,7 @@ async def submit(
 
     Control is asked once and before the transaction: a submit made after Pause answered is judged with it.
     """
-    items = [Item(submission=submission, new=new) for submission in submissions for new in submission.intents]
+    items = items_of(submissions)
     controls = await control.check(await scopes_of_items(items, store))
     async with store.deciding() as tx:
         organizations = await tx.lock({submission.organization_id for submission in submissions}, _named(items))
@@ -82,6 +78,15 @@ def _named(items: Sequence[Item]) -> set[InstanceKey] | None:
     """Return the instances that the items name; None if one of them leaves the choice to us."""
     named = {(item.submission.organization_id, item.new.instance_id) for item in items}
     return named if all(instance_id for _, instance_id in named) else None
+
+
+def items_of(submissions: Iterable[Submission]) -> list[Item]:
+    """Return every intent of `submissions`, in order."""
+    return [
+        Item(submission=submission, new=new, request=(submission.organization_id, new.request_id))
+        for submission in submissions
+        for new in submission.intents
+    ]
 
 
 async def scopes_of_items(items: Sequence[Item], store: Store) -> set[Scope]:

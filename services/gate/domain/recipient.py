@@ -5,10 +5,11 @@ forms without the ninth digit invalid or landlines. Everything else is left to `
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 import phonenumbers
+
+from kernel.values import value
 
 # Area codes in use, Anatel's national numbering plan (Resolução 749/2022).
 AREA_CODES = frozenset(
@@ -39,7 +40,7 @@ _FOREIGN_MOBILES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Recipient:
     """A number that can be written to: as the caller gave it, and in the form in which twins are equal.
 

@@ -40,13 +40,18 @@ CATEGORIES = {category: intent_pb2.Category.Value(f"CATEGORY_{category}") for ca
 
 def delimited(tag: bytes, item: bytes) -> bytes:
     """Return an item of a repeated field."""
-    size = len(item)
+    return tag + _varint(len(item)) + item
+
+
+@lru_cache(maxsize=4096)
+def _varint(number: int) -> bytes:
+    """Return how protobuf writes a length; what is told has few of them."""
     length = bytearray()
-    while size > 0x7F:
-        length.append(size & 0x7F | 0x80)
-        size >>= 7
-    length.append(size)
-    return b"".join((tag, length, item))
+    while number > 0x7F:
+        length.append(number & 0x7F | 0x80)
+        number >>= 7
+    length.append(number)
+    return bytes(length)
 
 
 def as_event(event: event_pb2.OperationalEvent) -> bytes:
