@@ -40,29 +40,40 @@ async def test_due_scopes_are_found_by_one_probe_a_scope(world: World) -> None:
     assert len(await world.queue.due_scopes(scopes=100)) == 20
 
 
+_ORDER: dict[str, object] = {
+    "organization_ids": [ORGANIZATION],
+    "instance_ids": [INSTANCE],
+    "campaign_ids": [CAMPAIGN],
+    "rate_factors": [1.0],
+    "control_versions": [1],
+    "platform_version": 1,
+    "jobs": 50,
+    "per_scope": 50,
+    "canary_ids": [None],
+    "canary_rooms": [None],
+    "horizon": 0.25,
+    "ramp_claim": 0.1,
+    "permit_seconds": 0.45,
+    "lease_seconds": 20.0,
+    "ungoverned_gap": 0.0125,
+}
+
+
 async def test_the_take_goes_by_the_claim_index(world: World) -> None:
-    plan = await explain(
-        world,
-        queries.take_jobs,
-        organization_ids=[ORGANIZATION],
-        instance_ids=[INSTANCE],
-        campaign_ids=[CAMPAIGN],
-        rate_factors=[1.0],
-        control_versions=[1],
-        platform_version=1,
-        token=uuid7(),
-        jobs=50,
-        per_scope=50,
-        canary_ids=[None],
-        canary_rooms=[None],
-        horizon=0.25,
-        ramp_claim=0.1,
-        permit_seconds=0.45,
-        lease_seconds=20.0,
-        ungoverned_gap=0.0125,
-    )
+    plan = await explain(world, queries.take_jobs, token=uuid7(), **_ORDER)
     assert "job_claim" in plan
     assert "Seq Scan on job" not in plan
+
+
+@pytest.mark.parametrize("claimed", ["next_attempt_at IS NOT NULL", "next_attempt_at <= now()"])
+async def test_what_claims_cannot_go_by_the_index_of_what_lapses(world: World, claimed: str) -> None:
+    """After a time in which nothing waited statistics see no difference, and the wrong one is ruinous."""
+    async with world.database.transaction() as tx:
+        await tx.execute(Query.of("not_otherwise", "SET LOCAL enable_sort = off"))
+        rows = await tx.fetch(
+            Query.of("explain", f"EXPLAIN SELECT lapses_at FROM job WHERE {claimed} ORDER BY lapses_at LIMIT 1")
+        )
+    assert "job_lapse" not in "\n".join(row[0] for row in rows)
 
 
 async def test_a_batch_of_changes_is_not_compared_each_with_each(world: World) -> None:

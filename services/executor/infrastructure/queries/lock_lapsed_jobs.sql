@@ -29,7 +29,7 @@ LEFT JOIN lane
   ON lane.organization_id = job.organization_id
   AND lane.instance_id = job.instance_id
 WHERE job.lapses_at <= statement_timestamp()
-  AND job.next_attempt_at IS NOT NULL
+  AND job.next_attempt_at > '-infinity'
 ORDER BY job.lapses_at
 LIMIT :jobs
 FOR UPDATE OF job SKIP LOCKED

@@ -3,7 +3,7 @@ SELECT CAST(
   extract(
     epoch FROM least(
       (SELECT min(lease.lease_until) FROM lease),
-      (SELECT min(job.lapses_at) FROM job WHERE job.next_attempt_at IS NOT NULL)
+      (SELECT min(job.lapses_at) FROM job WHERE job.next_attempt_at > '-infinity')
     ) - statement_timestamp()
   ) AS double precision
 ) AS due_in
