@@ -151,7 +151,6 @@ def _configure_logs(service: str, level: str) -> None:
         return event
 
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_service,

@@ -1,8 +1,7 @@
 """The record of one call being served, which the layers around it share. Knows no rule of any layer."""
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -29,6 +28,7 @@ class Call:
     listener: Listener
     streaming: bool
     context: grpc.aio.ServicerContext[Any, Any]
+    metadata: Iterable[tuple[str, str | bytes]]
     raw_request: bytes
     request: Message | None = None
     identity: Identity | None = None
@@ -44,8 +44,9 @@ class Call:
         return time.perf_counter() - self.started
 
 
-Layer = Callable[[Call], AbstractAsyncContextManager[None]]
 Behaviour = Callable[[Call], Awaitable[bytes]]
+Layer = Callable[[Behaviour, Call], Awaitable[bytes]]
+"""Does its part before and after the behaviour inside of it."""
 
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 

@@ -11,6 +11,7 @@ validation   reads the request and refuses a bad one: the handler sees none
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import grpc
@@ -25,16 +26,8 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 def around(layers: Sequence[Layer], behaviour: Behaviour) -> Behaviour:
     """Return `behaviour` inside of `layers`, the first one outermost."""
     for layer in reversed(layers):
-        behaviour = _inside(layer, behaviour)
+        behaviour = partial(layer, behaviour)
     return behaviour
-
-
-def _inside(layer: Layer, behaviour: Behaviour) -> Behaviour:
-    async def layered(call: Call) -> bytes:
-        async with layer(call):
-            return await behaviour(call)
-
-    return layered
 
 
 class ServerLayers(grpc.aio.ServerInterceptor):
@@ -78,7 +71,12 @@ class ServerLayers(grpc.aio.ServerInterceptor):
 
         async def serve(raw_request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
             call = Call(
-                method=method, listener=self._listener, streaming=streaming, context=context, raw_request=raw_request
+                method=method,
+                listener=self._listener,
+                streaming=streaming,
+                context=context,
+                metadata=context.invocation_metadata() or (),
+                raw_request=raw_request,
             )
             current_call.set(call)
             task = asyncio.current_task()

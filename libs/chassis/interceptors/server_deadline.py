@@ -1,25 +1,21 @@
 """A bound on every unary call, also for callers that set none. Streams stay open. Knows no handler."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from chassis.interceptors.call import Call
+from chassis.interceptors.call import Behaviour, Call
 from kernel.errors import Failure, Kind
 
 DEFAULT_SECONDS = 30.0
 
 
-@asynccontextmanager
-async def deadline(call: Call) -> AsyncIterator[None]:
+async def deadline(serve: Behaviour, call: Call) -> bytes:
     """Cut the call off at its own deadline (grpc does that too, but not always first), or at the default."""
     if call.streaming:
-        yield
-        return
+        return await serve(call)
     remaining = call.context.time_remaining()
     try:
         async with asyncio.timeout(DEFAULT_SECONDS if remaining is None else remaining) as bound:
-            yield
+            return await serve(call)
     except TimeoutError:
         if not bound.expired():
             raise

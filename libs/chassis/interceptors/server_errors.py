@@ -1,8 +1,6 @@
 """What a call raised, as its status. Nothing else ends a call. Knows no handler."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NoReturn
 
@@ -11,7 +9,7 @@ import structlog
 from grpc_status import rpc_status
 
 from chassis.errors_grpc import code_of, to_status
-from chassis.interceptors.call import Call
+from chassis.interceptors.call import Behaviour, Call
 from kernel.errors import Failure, Kind
 from kernel.ids import uuid7
 
@@ -20,11 +18,10 @@ _STOPPING = Failure(Kind.UNAVAILABLE, "UNAVAILABLE", "the server is stopping", r
 log = structlog.get_logger(__name__)
 
 
-@asynccontextmanager
-async def errors(call: Call) -> AsyncIterator[None]:
+async def errors(serve: Behaviour, call: Call) -> bytes:
     """Answer a Failure with its status and a bug with INTERNAL and a correlation id, nothing else."""
     try:
-        yield
+        return await serve(call)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if call.stopping and task is not None:

@@ -1,15 +1,13 @@
 """A span and a duration for every call served. Knows no status but the one the call ended with."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from chassis.interceptors.call import Call
+from chassis.interceptors.call import Behaviour, Call
 from chassis.telemetry import KEEP, SECONDS, context_from, meter, tracer
 
 # The server's own trouble; what a caller did wrong is no error of a server's span.
@@ -32,14 +30,13 @@ _duration = meter.create_histogram(
 
 
 def _traceparent(call: Call) -> str:
-    for key, value in call.context.invocation_metadata() or ():
+    for key, value in call.metadata:
         if key == "traceparent" and isinstance(value, str):
             return value
     return ""
 
 
-@asynccontextmanager
-async def telemetry(call: Call) -> AsyncIterator[None]:
+async def telemetry(serve: Behaviour, call: Call) -> bytes:
     """Run the call in a span, child of the caller's, and measure it."""
     name, begun = call.method[1:], time.time_ns()
     attributes = {"rpc.system.name": "grpc", "rpc.method": name}
@@ -48,7 +45,7 @@ async def telemetry(call: Call) -> AsyncIterator[None]:
     )
     token = otel_context.attach(trace.set_span_in_context(span))
     try:
-        yield
+        return await serve(call)
     finally:
         otel_context.detach(token)
         attributes["rpc.response.status_code"] = call.status.name

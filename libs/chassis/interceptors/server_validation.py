@@ -1,11 +1,10 @@
 """Reads the request and refuses a bad one, before the handler sees it. Knows no rule's meaning."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from google.protobuf.message import DecodeError, Message
 
-from chassis.interceptors.call import Call, Layer
+from chassis.interceptors.call import Behaviour, Call, Layer
 from chassis.validation import Rules
 from kernel.errors import Failure, Kind
 
@@ -13,8 +12,7 @@ from kernel.errors import Failure, Kind
 def validation(rules: Rules, read: Callable[[bytes], Message]) -> Layer:
     """Make the layer for a method whose requests `read` reads."""
 
-    @asynccontextmanager
-    async def validated(call: Call) -> AsyncIterator[None]:
+    async def validated(serve: Behaviour, call: Call) -> bytes:
         try:
             request = read(call.raw_request)
         except DecodeError:
@@ -24,6 +22,6 @@ def validation(rules: Rules, read: Callable[[bytes], Message]) -> Layer:
         call.raw_request = b""
         rules.check(request)
         call.request = request
-        yield
+        return await serve(call)
 
     return validated

@@ -83,7 +83,7 @@ class GateApi(gate_pb2_grpc.GateServiceServicer):
         self._admit()
         organization_id = current_caller().organization_id
         taken = [
-            self._intake.take(organization_id, item, prefix=f"intents[{place}]")
+            self._intake.take_of_many(organization_id, item, prefix=f"intents[{place}]")
             for place, item in enumerate(request.intents)
         ]
         valid = [item for item in taken if not isinstance(item, Failure)]

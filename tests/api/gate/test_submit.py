@@ -55,6 +55,20 @@ async def test_each_item_has_its_own_result(gate: Gate) -> None:
     assert len(listed.intents) == 3
 
 
+@pytest.mark.parametrize("method", ["SubmitIntent", "EvaluateIntent"])
+async def test_a_lone_intent_is_held_to_the_same_rules(gate: Gate, method: str) -> None:
+    await gate.provision("inst-1")
+    ask, request = getattr(gate.intents, method), getattr(gate_pb2, f"{method}Request")
+    with pytest.raises(Failure) as broken:
+        await ask(request(intent=gate.intent(campaign_id="not allowed!", category=0)))
+    assert {violation.field for violation in broken.value.violations} == {"intent.campaign_id", "intent.category"}
+    naming = gate.intent(recipient="+5511987654321", reference="call 987654321")
+    with pytest.raises(Failure) as told:
+        await ask(request(intent=naming))
+    assert {violation.field for violation in told.value.violations} == {"intent.reference"}
+    assert not (await gate.intents.ListIntents(gate_pb2.ListIntentsRequest())).intents
+
+
 async def test_the_same_request_id_is_the_same_intent(gate: Gate) -> None:
     await gate.provision("inst-1")
     intent = gate.intent()

@@ -27,16 +27,6 @@ def is_sampled(traceparent: str) -> bool:
     return bool(int(traceparent[-2:], 16) & trace.TraceFlags.SAMPLED)
 
 
-class Context:
-    """As much of a grpc context as the layer reads."""
-
-    def __init__(self, traceparent: str) -> None:
-        self._metadata = (("user-agent", "x"), *((("traceparent", traceparent),) if traceparent else ()))
-
-    def invocation_metadata(self) -> Any:
-        return self._metadata
-
-
 async def spans_of(
     monkeypatch: pytest.MonkeyPatch, *, traceparent: str = "", ratio: float = 1.0, status: grpc.StatusCode
 ) -> tuple[Sequence[ReadableSpan], str]:
@@ -44,13 +34,23 @@ async def spans_of(
     provider = TracerProvider(sampler=KeepOr(ratio))
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(server_telemetry, "tracer", provider.get_tracer("test"))
-    context: Any = Context(traceparent)
-    call = Call(method=f"/{METHOD}", listener=Listener.PUBLIC, streaming=False, context=context, raw_request=b"")
-    async with server_telemetry.telemetry(call):
-        inside = current_traceparent()
+    unread: Any = None
+    call = Call(
+        method=f"/{METHOD}",
+        listener=Listener.PUBLIC,
+        streaming=False,
+        context=unread,
+        metadata=(("user-agent", "x"), *((("traceparent", traceparent),) if traceparent else ())),
+        raw_request=b"",
+    )
+
+    async def serve(call: Call) -> bytes:
         call.status, call.reason = status, "" if status is grpc.StatusCode.OK else "SOME_REASON"
+        return current_traceparent().encode()
+
+    inside = await server_telemetry.telemetry(serve, call)
     assert current_traceparent() == ""
-    return exporter.get_finished_spans(), inside
+    return exporter.get_finished_spans(), inside.decode()
 
 
 async def test_a_call_is_a_span_below_its_callers(monkeypatch: pytest.MonkeyPatch) -> None:
