@@ -255,6 +255,7 @@ chosen AS MATERIALIZED (
     scheduled.provider_account,
     scheduled.control_version,
     scheduled.canary_id,
+    scheduled.place,
     greatest(0, scheduled.earliest, scheduled.arrival - scheduled.tolerance) AS slot_in,
     greatest(0, scheduled.earliest, scheduled.arrival) + scheduled.gap AS next_arrival,
     scheduled.earliest + scheduled.ramp_gap AS next_ramp
@@ -304,6 +305,7 @@ taken AS (
     chosen.provider,
     chosen.provider_account,
     chosen.slot_in,
+    chosen.place,
     chosen.canary_id
 ),
 advanced AS (
@@ -363,4 +365,4 @@ SELECT
   taken.provider_account,
   taken.slot_in
 FROM taken
-ORDER BY taken.slot_in
+ORDER BY taken.slot_in, taken.place
