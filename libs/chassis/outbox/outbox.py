@@ -22,7 +22,6 @@ from chassis.outbox.store import Store
 from kernel.errors import Failure
 
 _DRAIN = timedelta(seconds=5)
-_PARCELS_A_CLAIM = 1_000
 _LEASES_UNTIL_OLD = 4
 _log = structlog.get_logger("outbox")
 
@@ -193,7 +192,7 @@ class Outbox:
             self._changed.set()
         if lane.hungry:
             lane.expects_more = False
-            claimed = await self._store.claim(name, parcels=_PARCELS_A_CLAIM, bytes_=lane.memory.room)
+            claimed = await self._store.claim(name, bytes_=lane.memory.room)
             for parcel in claimed:
                 lane.memory.offer(parcel)
             lane.expects_more = bool(claimed)

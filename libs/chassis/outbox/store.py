@@ -35,12 +35,10 @@ class Store:
                 lease=self._lease,
             )
 
-    async def claim(self, receiver: str, *, parcels: int, bytes_: int) -> list[Parcel]:
-        """Lease parcels that nobody holds: at most `parcels`, ending with the one that exceeds `bytes_`."""
+    async def claim(self, receiver: str, *, bytes_: int) -> list[Parcel]:
+        """Lease parcels that nobody holds, as many as a claim takes, ending with the one that exceeds `bytes_`."""
         async with self._database.autocommit() as connection:
-            rows = await connection.fetch(
-                _queries.claim_parcels, receiver=receiver, parcels=parcels, bytes=bytes_, lease=self._lease
-            )
+            rows = await connection.fetch(_queries.claim_parcels, receiver=receiver, bytes=bytes_, lease=self._lease)
         claimed = (
             Parcel(receiver=receiver, parcel_id=row.parcel_id, payload=row.payload, items=row.items, tries=row.tries)
             for row in rows

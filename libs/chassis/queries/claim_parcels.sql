@@ -1,11 +1,12 @@
 -- Oldest first by the key, so that a backlog is read from its front; what others hold or have locked is passed over.
+-- How many is written here: a plan for any number would go through the whole table to update them.
 WITH due AS MATERIALIZED (
     SELECT parcel_id, octet_length(payload) AS size
     FROM outbox
     WHERE receiver = :receiver
       AND lease_until < now()
     ORDER BY parcel_id
-    LIMIT CAST(:parcels AS integer)
+    LIMIT 1000
     FOR UPDATE SKIP LOCKED
 ),
 fitting AS (

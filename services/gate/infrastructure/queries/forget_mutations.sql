@@ -1,7 +1,10 @@
+-- By place in the table: whatever the plan expects, it goes to the rows that were found and to no others.
 DELETE FROM mutation
-WHERE (organization_id, method, request_id) IN (
-    SELECT organization_id, method, request_id
-    FROM mutation
-    WHERE created_at < :before
-    LIMIT :most
+WHERE ctid = ANY (
+    ARRAY(
+        SELECT ctid
+        FROM mutation
+        WHERE created_at < :before
+        LIMIT :most
+    )
 )

@@ -1,7 +1,10 @@
+-- By place in the table: whatever the plan expects, it goes to the rows that were found and to no others.
 DELETE FROM signal
-WHERE (organization_id, signal_id) IN (
-    SELECT organization_id, signal_id
-    FROM signal
-    WHERE occurred_at < :before
-    LIMIT :most
+WHERE ctid = ANY (
+    ARRAY(
+        SELECT ctid
+        FROM signal
+        WHERE occurred_at < :before
+        LIMIT :most
+    )
 )
