@@ -15,15 +15,21 @@ from whatlead.audit.v1.event_pb2_grpc import EventServiceStub
 from whatlead.control.v1.control_pb2_grpc import ControlServiceStub
 from whatlead.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 
-# For one message PostgreSQL would plan each statement anew: its plan for any number of them looks dearer, and never is.
-PLANS = "force_generic_plan"
+
+def connect(url: str) -> Database:
+    """Open the gate's database. Each connection plans a statement once, by index: for as many rows as there ever are.
+
+    For a lone message PostgreSQL would plan each statement anew, as its plan for any values looks dearer and never is;
+    and a plan that was made while a table was empty goes through all of it until the table is analyzed again.
+    """
+    return Database.connect(url, application="gate", plan_cache_mode="force_generic_plan", enable_seqscan="off")
 
 
 @asynccontextmanager
 async def compose(settings: GateSettings) -> AsyncIterator[Process]:
     """Open what the gate needs, and close it at the end."""
     async with AsyncExitStack() as stack:
-        database = Database.connect(settings.database_url.get_secret_value(), application="gate", plan_cache_mode=PLANS)
+        database = connect(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
         await check_current(database, "gate")
         executor = await stack.enter_async_context(internal_channel(settings.executor_target, settings))
