@@ -1,5 +1,6 @@
 """Databases for tests: one embedded server a test process, one database a test, copied from a migrated template."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -7,7 +8,7 @@ from unittest.mock import patch
 
 import asyncpg
 
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.migrations import migrate, service_url
 from chassis.postgres_embedded import EmbeddedPostgres
 
@@ -78,13 +79,14 @@ class Databases:
 def counting(database: Database) -> Iterator[list[str]]:
     """Collect the statements that `database` runs."""
     statements: list[str] = []
-    lend = database._connection
+    lend = database.autocommit
 
     @asynccontextmanager
-    async def lent() -> AsyncIterator[asyncpg.Connection]:
-        async with lend() as connection:
-            with connection.query_logger(lambda record: statements.append(record.query)):
-                yield connection
+    async def lent() -> AsyncIterator[Transaction]:
+        async with lend() as tx:
+            with tx.connection.query_logger(lambda record: statements.append(record.query)):
+                yield tx
+                await asyncio.sleep(0)  # the driver tells of a statement in the loop's next turn
 
-    with patch.object(database, "_connection", lent):
+    with patch.object(database, "autocommit", lent):
         yield statements

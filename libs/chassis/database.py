@@ -62,6 +62,11 @@ class Transaction:
         with translated():
             return _touched(await self.connection.execute(query.sql, *_arguments(query, params)))
 
+    async def command(self, words: str) -> None:
+        """Run what takes no values and gives none, as BEGIN."""
+        with translated():
+            await self.connection.execute(words)
+
     async def copy(self, table: str, columns: Sequence[str], records: Sequence[Sequence[object]]) -> int:
         """COPY `records` into `table`, the cheapest way in above some 20 rows.
 
@@ -106,7 +111,7 @@ class Database:
             hide_parameters=True,  # an error's text goes into logs, and parameters hold what callers sent
             pool_timeout=_POOL_SECONDS,
             pool_use_lifo=True,
-            pool_reset_on_return=None,  # what is open is rolled back by `_connection`
+            pool_reset_on_return=None,  # what is open is rolled back by `autocommit`
             connect_args={
                 "timeout": _CONNECT_SECONDS,
                 "command_timeout": _COMMAND_SECONDS,
@@ -125,33 +130,24 @@ class Database:
         Raises `Failure` UNAVAILABLE, DATABASE_UNAVAILABLE when trying again can help. If the connection breaks during
         the commit, the transaction may have been committed: repeat only what is idempotent.
         """
-        async with self._transaction("BEGIN") as tx:
+        async with self.autocommit() as tx:
+            await tx.command("BEGIN")
             yield tx
-            with translated():
-                await tx.connection.execute("COMMIT")
-
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[Transaction]:
-        """Give a connection on which each statement commits by itself, saving the round trips of BEGIN and COMMIT."""
-        async with self._connection() as connection:
-            yield Transaction(connection)
+            await tx.command("COMMIT")
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Transaction]:
         """Give a connection on which all statements read what was committed before the first; for reading only."""
-        async with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as tx:
+        async with self.autocommit() as tx:
+            await tx.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield tx
 
     @asynccontextmanager
-    async def _transaction(self, begin: str) -> AsyncIterator[Transaction]:
-        async with self._connection() as connection:
-            with translated():
-                await connection.execute(begin)
-            yield Transaction(connection)
+    async def autocommit(self) -> AsyncIterator[Transaction]:
+        """Lend a connection on which each statement commits by itself, saving the round trips of BEGIN and COMMIT.
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection. The pool is SQLAlchemy's; statements go to the driver, at a third of the price."""
+        The pool is SQLAlchemy's; statements go to the driver, at a third of the price.
+        """
         with translated():
             try:
                 pooled = await self._engine.raw_connection()
@@ -159,9 +155,12 @@ class Database:
                 raise error.__cause__ or error from None
         connection: asyncpg.Connection = pooled.driver_connection
         try:
-            yield connection
+            yield Transaction(connection)
         finally:
-            await asyncio.shield(_give_back(pooled, connection))
+            if connection.is_closed() or connection.is_in_transaction():
+                await asyncio.shield(_clear_and_give_back(pooled, connection))
+            else:
+                pooled.close()
 
     async def ready(self) -> bool:
         """Tell whether the database answers now."""
@@ -177,7 +176,7 @@ class Database:
         await self._engine.dispose()
 
 
-async def _give_back(pooled: PoolProxiedConnection, connection: asyncpg.Connection) -> None:
+async def _clear_and_give_back(pooled: PoolProxiedConnection, connection: asyncpg.Connection) -> None:
     """Return a connection to its pool, less what is open on it; one that cannot be cleared is closed."""
     try:
         if not connection.is_closed() and connection.is_in_transaction():

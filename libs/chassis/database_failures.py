@@ -3,8 +3,6 @@
 Knows no statement.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import asyncpg
@@ -13,6 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from kernel.errors import Failure, Kind
 
 BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_WAITED_IN_VAIN = (PoolTimeoutError, OSError, TimeoutError)
+_DATABASE_ERRORS = (*_WAITED_IN_VAIN, *BROKEN)
 _RETRY_AFTER = timedelta(milliseconds=250)
 _RETRYABLE_CLASSES = (
     "08",  # connection exception
@@ -31,19 +31,23 @@ _RETRYABLE_STATES = frozenset(
 )
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class translated:  # noqa: N801 - it is used as contextlib's are
     """Raise `Failure` UNAVAILABLE in place of database errors after which trying again can help.
 
     The others pass as they are, less the values that they quote: a log, a span or an answer may hold their text.
     """
-    try:
-        yield
-    except (PoolTimeoutError, OSError, TimeoutError, *BROKEN) as error:
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not isinstance(error, _DATABASE_ERRORS):
+            return
         _take_values_out(error)
-        if isinstance(error, PoolTimeoutError | OSError | TimeoutError) or _is_retryable(error):
+        if isinstance(error, _WAITED_IN_VAIN) or _is_retryable(error):
             raise _unavailable(error) from error
-        raise
 
 
 def _take_values_out(error: BaseException) -> None:
