@@ -157,6 +157,18 @@ async def test_a_series_reads_the_longest_spans_that_its_points_are_made_of(
     check(nodes, table="event_sum", index="event_sum_", most_rows=most)
 
 
+async def test_counts_are_folded_a_group_at_a_time(database: Database) -> None:
+    many = """
+        INSERT INTO fresh_count
+        SELECT 'org-1', date_trunc('minute', now()), 'inst-' || number, 'c', 'MESSAGE_SENT', '', 1, 1, 9, 1, 1, 9, 1
+        FROM generate_series(1, 6000) AS number
+    """
+    async with database.transaction() as tx:
+        await tx.execute(Query.of("many", many))
+    nodes = await nodes_of(database, queries.fold_counts)
+    assert [node["Strategy"] for node in nodes if node["Node Type"] == "Aggregate"] == ["Sorted"]
+
+
 async def test_the_sealer_reads_what_is_new_and_not_the_log(database: Database) -> None:
     async with database.transaction() as tx:
         await tx.fetch_one(queries.summarize_transactions)

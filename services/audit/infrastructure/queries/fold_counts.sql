@@ -1,4 +1,5 @@
--- Adds what was counted lately to the sums of its spans, in the order of their keys.
+-- Adds what was counted lately to the sums of its spans, in the order of their keys. A sum over rows in an order is made
+-- of sorted rows, a group at a time; hashed, each group holds its histograms meanwhile, and thousands of them spill.
 WITH fresh AS (
     DELETE FROM fresh_count
     RETURNING
@@ -14,7 +15,7 @@ SELECT
     span.minutes,
     date_bin(span.minutes * interval '1 minute', fresh.minute, 'epoch') AS start,
     instance_id, campaign_id, event_type, reason,
-    sum(events), sum(approval_count), sum(approval_us), sum(approval_times),
+    sum(events ORDER BY minute), sum(approval_count), sum(approval_us), sum(approval_times),
     sum(submission_count), sum(submission_us), sum(submission_times)
 FROM fresh, (VALUES (1), (10), (60), (1440)) AS span (minutes)
 GROUP BY 1, 2, 3, 4, 5, 6, 7
