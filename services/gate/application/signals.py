@@ -11,7 +11,7 @@ from uuid import UUID
 from gate.application.changes import Work
 from gate.application.cooldowns import Cause, end, start
 from gate.application.pending_cancels import SettleCancels
-from gate.application.ports import Organization, Wake
+from gate.application.ports import InstanceKey, Organization, Wake
 from gate.application.suppressions import cancel_waiting
 from gate.domain.reputation import WINDOW, CooldownReason, SignalKind, is_failing
 from kernel.clock import Clock
@@ -101,7 +101,7 @@ async def take_signals(
 ) -> None:
     """Store and act, in one transaction under the locks of the organizations concerned."""
     async with works.work() as tx:
-        organizations = await tx.lock({signal.organization_id for signal in signals})
+        organizations = await tx.lock({signal.organization_id for signal in signals}, _concerned(signals))
         new = await tx.signals.store_new(signals)
         failed = [
             (signal.organization_id, signal.intent_id)
@@ -121,6 +121,13 @@ async def take_signals(
         wake(None)
     for organization_id in opted_out:
         await settle(organization_id)
+
+
+def _concerned(signals: Sequence[Signal]) -> set[InstanceKey] | None:
+    """Return the instances that the signals name; None if one may cancel what waits for any."""
+    if any(signal.kind is SignalKind.OPTED_OUT for signal in signals):
+        return None
+    return {(signal.organization_id, signal.instance_id) for signal in signals}
 
 
 async def _suppress(

@@ -95,6 +95,17 @@ async def test_an_opt_out_suppresses_its_recipient_and_cancels_what_waits_for_th
     assert [one.created_by for one in listed] == ["provider"]
 
 
+async def test_an_opt_out_heard_on_one_instance_frees_the_slot_of_what_waits_for_another(gate: Gate) -> None:
+    await gate.provision("inst-1", "inst-2", policy=policy_pb2.Policy(hourly_cap=1))
+    await gate.submit_one(instance_id="inst-2")
+    waiting = await gate.submit_one(instance_id="inst-2", recipient="+5511987654321")
+    assert waiting.decision.reason == "INSTANCE_CAP"
+    await report(gate, signal("OPTED_OUT", "o", instance_id="inst-1", intent_id=waiting.intent_id))
+    assert (await gate.get(waiting.intent_id)).state == intent_pb2.INTENT_STATE_CANCELED
+    following = await gate.submit_one(instance_id="inst-2")
+    assert following.decision.earliest_time == waiting.decision.earliest_time
+
+
 async def test_an_opt_out_stands_while_the_executor_is_away_and_is_taken_to_it_later(gate: Gate) -> None:
     await gate.provision("inst-1")
     submitted = await gate.submit_one(recipient="+5511987654321")
