@@ -156,11 +156,13 @@ class Database:
         connection: asyncpg.Connection = pooled.driver_connection
         try:
             yield Transaction(connection)
-        finally:
-            if connection.is_closed() or connection.is_in_transaction():
-                await asyncio.shield(_clear_and_give_back(pooled, connection))
-            else:
-                pooled.close()
+        except BaseException:  # what was cut short may be open, or open in a moment: a BEGIN on its way
+            await asyncio.shield(_clear_and_give_back(pooled, connection))
+            raise
+        if connection.is_in_transaction():
+            await asyncio.shield(_clear_and_give_back(pooled, connection))
+        else:
+            pooled.close()
 
     async def ready(self) -> bool:
         """Tell whether the database answers now."""
@@ -179,7 +181,7 @@ class Database:
 async def _clear_and_give_back(pooled: PoolProxiedConnection, connection: asyncpg.Connection) -> None:
     """Return a connection to its pool, less what is open on it; one that cannot be cleared is closed."""
     try:
-        if not connection.is_closed() and connection.is_in_transaction():
+        if not connection.is_closed():
             await connection.execute("ROLLBACK")
     except (*BROKEN, OSError, TimeoutError):
         connection.terminate()

@@ -200,6 +200,30 @@ async def test_a_full_pool_is_unavailable(databases: Databases, monkeypatch: pyt
     assert is_unavailable(caught.value)
 
 
+async def test_what_follows_a_transaction_that_was_cancelled_as_it_began_is_committed(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server opens it after it was given up: the next one to borrow the connection must not write into it."""
+    url = await databases.url("letterbox")
+    database = databases.connect(url, pool_size=1)
+    execute = asyncpg.Connection.execute
+
+    def begin_and_cancel(connection: asyncpg.Connection, words: str, *values: object) -> Awaitable[str]:
+        if words == "BEGIN":
+            asyncio.get_running_loop().call_soon(giving_up.cancel)
+        return execute(connection, words, *values)
+
+    assert await count(database) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "execute", begin_and_cancel)
+        giving_up = asyncio.create_task(insert(database, uuid7()))
+        with pytest.raises(asyncio.CancelledError):
+            await giving_up
+    async with database.autocommit() as tx:
+        await tx.execute(load_queries("letterbox").insert_letters, letter_ids=[uuid7()], bodies=["dear"])
+    assert await count(databases.connect(url)) == 1
+
+
 async def test_a_cancelled_transaction_leaves_nothing_behind(databases: Databases) -> None:
     database = await databases.database("letterbox", pool_size=1)
     begun = asyncio.Event()
