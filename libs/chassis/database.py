@@ -25,6 +25,7 @@ __all__ = ["Database", "Queries", "Query", "Row", "Transaction", "load_queries"]
 
 _CONNECT_SECONDS = 5
 _COMMAND_SECONDS = 35  # more than the server's own statement_timeout: only a connection that is half gone takes so long
+_CLEAR_SECONDS = 2
 _POOL_SECONDS = 10
 _READY_SECONDS = 2
 _SSL_NAME = "sslmode"
@@ -94,6 +95,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._clearing: set[asyncio.Task[None]] = set()
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 10, application: str = "whatlead", **server_settings: str) -> Self:
@@ -156,13 +158,22 @@ class Database:
         connection: asyncpg.Connection = pooled.driver_connection
         try:
             yield Transaction(connection)
-        except BaseException:  # what was cut short may be open, or open in a moment: a BEGIN on its way
-            await asyncio.shield(_clear_and_give_back(pooled, connection))
+        except asyncio.CancelledError:  # what was cut short may open in a moment: a BEGIN on its way
+            self._clear(pooled, connection)  # and is not waited for: the server may be what did not answer
+            raise
+        except BaseException:
+            await asyncio.shield(self._clear(pooled, connection))
             raise
         if connection.is_in_transaction():
-            await asyncio.shield(_clear_and_give_back(pooled, connection))
+            await asyncio.shield(self._clear(pooled, connection))
         else:
             pooled.close()
+
+    def _clear(self, pooled: PoolProxiedConnection, connection: asyncpg.Connection) -> asyncio.Task[None]:
+        clearing = asyncio.create_task(_clear_and_give_back(pooled, connection), name="database.clear")
+        self._clearing.add(clearing)
+        clearing.add_done_callback(self._clearing.discard)
+        return clearing
 
     async def ready(self) -> bool:
         """Tell whether the database answers now."""
@@ -175,6 +186,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._clearing:
+            await asyncio.wait(self._clearing)
         await self._engine.dispose()
 
 
@@ -182,7 +195,7 @@ async def _clear_and_give_back(pooled: PoolProxiedConnection, connection: asyncp
     """Return a connection to its pool, less what is open on it; one that cannot be cleared is closed."""
     try:
         if not connection.is_closed():
-            await connection.execute("ROLLBACK")
+            await connection.execute("ROLLBACK", timeout=_CLEAR_SECONDS)
     except (*BROKEN, OSError, TimeoutError):
         connection.terminate()
     finally:

@@ -208,10 +208,10 @@ async def test_what_follows_a_transaction_that_was_cancelled_as_it_began_is_comm
     database = databases.connect(url, pool_size=1)
     execute = asyncpg.Connection.execute
 
-    def begin_and_cancel(connection: asyncpg.Connection, words: str, *values: object) -> Awaitable[str]:
+    def begin_and_cancel(connection: asyncpg.Connection, words: str, **options: object) -> Awaitable[str]:
         if words == "BEGIN":
             asyncio.get_running_loop().call_soon(giving_up.cancel)
-        return execute(connection, words, *values)
+        return execute(connection, words, **options)
 
     assert await count(database) == 0
     with monkeypatch.context() as patched:
@@ -222,6 +222,26 @@ async def test_what_follows_a_transaction_that_was_cancelled_as_it_began_is_comm
     async with database.autocommit() as tx:
         await tx.execute(load_queries("letterbox").insert_letters, letter_ids=[uuid7()], bodies=["dear"])
     assert await count(databases.connect(url)) == 1
+
+
+async def test_who_gives_up_does_not_wait_for_a_server_that_does_not_answer(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await databases.database("letterbox", pool_size=1)
+    answer, execute = asyncio.Event(), asyncpg.Connection.execute
+
+    async def late(connection: asyncpg.Connection, words: str, **options: object) -> str:
+        if words == "ROLLBACK":
+            await answer.wait()
+        return str(await execute(connection, words, **options))
+
+    monkeypatch.setattr(asyncpg.Connection, "execute", late)
+    async with asyncio.timeout(10):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), database.autocommit() as tx:
+                await tx.fetch(SLEEP)
+        answer.set()
+        assert await count(database) == 0, "and the connection is lent again when it is clear"
 
 
 async def test_a_cancelled_transaction_leaves_nothing_behind(databases: Databases) -> None:
